@@ -1,0 +1,1 @@
+//! The product's heart: logins, presence and the Sametime services.

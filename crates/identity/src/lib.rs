@@ -1,0 +1,1 @@
+//! Who someone is: name and proof to a person; names to people and groups.

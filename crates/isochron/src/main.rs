@@ -1,0 +1,2 @@
+//! The Isochron binary: command line, roles, composition, health.
+fn main() {}

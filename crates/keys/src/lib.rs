@@ -1,0 +1,1 @@
+//! Keys and certificates: from files to certified keys, and back.

@@ -1,0 +1,1 @@
+//! From socket to clean byte stream: accept, limits, first-byte detection, TLS, drain.

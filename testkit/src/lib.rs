@@ -1,0 +1,1 @@
+//! Development only: client drivers and server starters for tests and benchmarks.

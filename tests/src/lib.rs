@@ -1,0 +1,1 @@
+//! Scenarios and real clients. The tests themselves are in `tests/tests/`.
