@@ -90,7 +90,11 @@ pub struct Protocol {
 
 impl Protocol {
     const fn new(service: ServiceId, proto_type: u32, proto_ver: u32) -> Self {
-        Self { service, proto_type, proto_ver }
+        Self {
+            service,
+            proto_type,
+            proto_ver,
+        }
     }
 
     /// Presence and attributes.

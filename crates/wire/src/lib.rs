@@ -7,6 +7,7 @@
 #![deny(clippy::indexing_slicing)]
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod cipher;
 pub mod client;
 pub mod close;
@@ -14,6 +15,7 @@ pub mod code;
 pub mod codec;
 pub mod frame;
 pub mod id;
+pub mod link;
 pub mod message;
 pub mod server;
 pub mod service;

@@ -2,9 +2,12 @@
 //!
 //! Source: `docs/protocol/connection.md`, `docs/protocol/channels.md`, `docs/protocol/framing.md`.
 
+mod codec;
+
 use crate::code::{ReturnCode, Status};
 use crate::codec::Text;
 use crate::id::{ChannelId, Protocol, ServiceId};
+use std::fmt;
 
 /// A decoded message. Its texts and opaque fields borrow from the frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +108,7 @@ pub struct Challenge<'a> {
 }
 
 /// 0x0001, client to server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Login<'a> {
     /// The client program.
     pub login_type: u16,
@@ -117,6 +120,18 @@ pub struct Login<'a> {
     pub auth_type: u16,
     /// Meaning unknown; 0, or missing.
     pub unknown: u16,
+}
+
+/// Without the proof: some proofs are as good as the password itself, and no log may hold one.
+impl fmt::Debug for Login<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login")
+            .field("login_type", &self.login_type)
+            .field("name", &self.name)
+            .field("auth_data_bytes", &self.auth_data.len())
+            .field("auth_type", &self.auth_type)
+            .finish_non_exhaustive()
+    }
 }
 
 /// 0x8001, server to client.
@@ -272,7 +287,7 @@ pub struct CipherAnswer<'a> {
 }
 
 /// 0x0004, both directions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ChannelSend<'a> {
     /// The channel.
     pub channel: ChannelId,
@@ -282,6 +297,18 @@ pub struct ChannelSend<'a> {
     pub kind: u16,
     /// Service data.
     pub data: &'a [u8],
+}
+
+/// Without the data: what people write to each other stands in no log.
+impl fmt::Debug for ChannelSend<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChannelSend")
+            .field("channel", &self.channel)
+            .field("encrypted", &self.encrypted)
+            .field("kind", &self.kind)
+            .field("data_bytes", &self.data.len())
+            .finish()
+    }
 }
 
 /// 0x0003, both directions.
