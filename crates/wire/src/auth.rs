@@ -6,7 +6,6 @@
 use crate::cipher::dh::PrivateKey;
 use crate::cipher::rc2::Rc2Cbc;
 use crate::codec::{Reader, Text, put_opaque, put_text, put_u16, put_u32};
-use rand::CryptoRng;
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -70,7 +69,7 @@ impl fmt::Debug for Proof {
 }
 
 /// Bytes of the random key of an RC2/40 block.
-const RC2_40_KEY_BYTES: usize = 5;
+pub(crate) const RC2_40_KEY_BYTES: usize = 5;
 
 /// The first field of an RC2/128 block.
 const RC2_128_VERSION: u16 = 0x0001;
@@ -113,16 +112,12 @@ fn open_rc2_128(auth_data: &[u8], private: &PrivateKey, magic: u32) -> Option<Ze
     magic_is_ours.then(|| Zeroizing::new(password.as_bytes().to_vec()))
 }
 
-/// The RC2/40 block for a password.
-pub(crate) fn seal_rc2_40<R: CryptoRng + ?Sized>(password: &[u8], rng: &mut R) -> Vec<u8> {
-    let mut key = [0; RC2_40_KEY_BYTES];
-    rng.fill_bytes(&mut key);
+/// The RC2/40 block for a password, under a key of 5 random bytes.
+pub(crate) fn seal_rc2_40(password: &[u8], key: &[u8; RC2_40_KEY_BYTES]) -> Option<Vec<u8>> {
     let mut block = Vec::new();
-    put_opaque(&mut block, &key);
-    if let Ok(mut rc2) = Rc2Cbc::new(&key) {
-        put_opaque(&mut block, &rc2.encrypt(password));
-    }
-    block
+    put_opaque(&mut block, key);
+    put_opaque(&mut block, &Rc2Cbc::new(key).ok()?.encrypt(password));
+    Some(block)
 }
 
 /// The RC2/128 block for a password; `None` if the server's public value is none.
