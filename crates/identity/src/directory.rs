@@ -15,7 +15,7 @@ use crate::resolve::resolve;
 use crate::snapshot::{Account, Snapshot, fold};
 use crate::verifier::Verifiers;
 use crate::{
-    AuthError, Group, HashedPassword, IdentityError, ImportPerson, ImportSummary,
+    AuthError, Group, HashedPassword, HashedPerson, IdentityError, ImportSummary,
     PASSWORD_BYTES_MAX, Person, ResolveWhat, Resolved, import,
 };
 
@@ -64,7 +64,6 @@ pub enum Proof {
 }
 
 /// Somebody to be added.
-#[derive(Debug, Clone)]
 pub struct NewPerson {
     /// Unique user id.
     pub id: String,
@@ -72,8 +71,10 @@ pub struct NewPerson {
     pub name: String,
     /// Mail address, may be empty.
     pub mail: String,
-    /// Hash of the password.
-    pub password: HashedPassword,
+    /// The password.
+    pub password: Zeroizing<String>,
+    /// Ids of groups to be in; those that do not exist are made.
+    pub groups: Vec<String>,
 }
 
 impl Directory {
@@ -229,20 +230,46 @@ impl Directory {
         Ok((person, "checked"))
     }
 
-    /// Adds somebody.
+    /// Adds somebody; hashes the password on a thread that may take its time.
+    ///
+    /// # Errors
+    /// As [`Directory::add_hashed`], and [`IdentityError::Invalid`] for a password that cannot be used.
+    pub async fn add(&self, new: NewPerson) -> Result<(), IdentityError> {
+        let NewPerson {
+            id,
+            name,
+            mail,
+            password,
+            groups,
+        } = new;
+        let hashing = tokio::task::spawn_blocking(move || HashedPassword::of(password.as_bytes()));
+        let hash = hashing
+            .await
+            .map_err(|_| IdentityError::Machine("a password could not be hashed"))??;
+        self.add_hashed(HashedPerson {
+            id,
+            name,
+            mail,
+            password: Some(hash),
+            groups,
+        })
+        .await
+    }
+
+    /// Adds somebody whose password is hashed already.
     ///
     /// # Errors
     /// [`IdentityError::UserExists`], [`IdentityError::Invalid`], [`IdentityError::Store`].
-    pub async fn add(&self, new: NewPerson) -> Result<(), IdentityError> {
+    pub async fn add_hashed(&self, new: HashedPerson) -> Result<(), IdentityError> {
         let _changing = self.inner.changing.lock().await;
-        let record = new_person(new)?;
-        if let Some(id) = self.now().people_names.any_spelling(&record.id) {
+        let current = self.now();
+        if let Some(position) = current.people_names.any_spelling(&new.id) {
             return Err(IdentityError::UserExists {
-                id: self.now().accounts[id as usize].person.id.clone(),
+                id: current.accounts[position as usize].person.id.clone(),
             });
         }
-        self.inner.store.person_put(record).await?;
-        self.reload().await
+        self.carry_out(import::plan(&current, vec![new])?).await?;
+        Ok(())
     }
 
     /// Gives somebody a new password. The old one does not work any more from then on.
@@ -292,7 +319,7 @@ impl Directory {
     /// # Errors
     /// The first fault: [`IdentityError::Invalid`], [`IdentityError::UserExists`] for an id that exists in another
     /// spelling or comes twice, [`IdentityError::Store`].
-    pub async fn import(&self, people: Vec<ImportPerson>) -> Result<ImportSummary, IdentityError> {
+    pub async fn import(&self, people: Vec<HashedPerson>) -> Result<ImportSummary, IdentityError> {
         let _changing = self.inner.changing.lock().await;
         let plan = import::plan(&self.now(), people)?;
         self.inner
@@ -303,45 +330,68 @@ impl Directory {
         Ok(plan.summary)
     }
 
-    /// Adds a group, or replaces its name and members. Members may be given in any spelling.
+    /// Adds a group, or replaces its name and members. Members may be given in any spelling; an empty name stands
+    /// for the id.
     ///
     /// # Errors
     /// [`IdentityError::NoSuchUser`] for the first member that is unknown, [`IdentityError::GroupExists`] if the
     /// id exists in another spelling, [`IdentityError::Invalid`], [`IdentityError::Store`].
-    pub async fn put_group(&self, group: Group) -> Result<(), IdentityError> {
+    pub async fn put_group(
+        &self,
+        id: &str,
+        name: &str,
+        members: Vec<String>,
+    ) -> Result<(), IdentityError> {
         let _changing = self.inner.changing.lock().await;
-        check_id("group id", &group.id)?;
-        check_text("group name", &group.name)?;
         let current = self.now();
-        if let Some(position) = current.group_names.any_spelling(&group.id)
-            && current.groups[position as usize].id != group.id
+        if let Some(position) = current.group_names.any_spelling(id)
+            && current.groups[position as usize].id != id
         {
             return Err(IdentityError::GroupExists {
                 id: current.groups[position as usize].id.clone(),
             });
         }
-        let mut members = Vec::with_capacity(group.members.len());
-        let mut seen = HashSet::new();
-        for member in &group.members {
-            let member = self.existing(member)?.id.clone();
-            if seen.insert(member.clone()) {
-                members.push(member);
-            }
-        }
-        let name = if group.name.is_empty() {
-            group.id.clone()
-        } else {
-            group.name
+        self.write_group(id, name, &members).await
+    }
+
+    /// Puts people into a group, which is made if there is none; gives it another name if there is one.
+    ///
+    /// # Errors
+    /// [`IdentityError::NoSuchUser`] for the first member that is unknown, [`IdentityError::Invalid`],
+    /// [`IdentityError::Store`].
+    pub async fn join_group(
+        &self,
+        id: &str,
+        name: Option<&str>,
+        joining: &[String],
+    ) -> Result<(), IdentityError> {
+        let _changing = self.inner.changing.lock().await;
+        let current = self.now();
+        let Some(group) = current.group(id) else {
+            return self
+                .write_group(id, name.unwrap_or_default(), joining)
+                .await;
         };
-        self.inner
-            .store
-            .group_put(GroupRecord {
-                id: group.id,
-                name,
-                members,
-            })
-            .await?;
-        self.reload().await
+        let members = [&group.members[..], joining].concat();
+        self.write_group(&group.id, name.unwrap_or(&group.name), &members)
+            .await
+    }
+
+    /// Takes people out of a group, which stays.
+    ///
+    /// # Errors
+    /// [`IdentityError::NoSuchGroup`], [`IdentityError::NoSuchUser`] for the first who is not in it,
+    /// [`IdentityError::Store`].
+    pub async fn leave_group(&self, id: &str, leaving: &[String]) -> Result<(), IdentityError> {
+        let _changing = self.inner.changing.lock().await;
+        let group = self.existing_group(id)?;
+        let mut members = group.members.clone();
+        for user in leaving {
+            let user = &self.existing(user)?.id;
+            let place = members.iter().position(|member| member == user);
+            members.remove(place.ok_or_else(|| IdentityError::NoSuchUser { id: user.clone() })?);
+        }
+        self.write_group(&group.id, &group.name, &members).await
     }
 
     /// Removes a group; its members stay.
@@ -350,8 +400,7 @@ impl Directory {
     /// [`IdentityError::NoSuchGroup`], [`IdentityError::Store`].
     pub async fn remove_group(&self, id: &str) -> Result<(), IdentityError> {
         let _changing = self.inner.changing.lock().await;
-        let group = self.now().group(id).cloned();
-        let group = group.ok_or_else(|| IdentityError::NoSuchGroup { id: id.to_owned() })?;
+        let group = self.existing_group(id)?;
         self.inner.store.group_remove(&group.id).await?;
         self.reload().await
     }
@@ -377,6 +426,49 @@ impl Directory {
         change(&mut record);
         self.inner.store.person_put(record).await?;
         self.reload().await
+    }
+
+    async fn carry_out(&self, plan: import::Plan) -> Result<ImportSummary, IdentityError> {
+        self.inner
+            .store
+            .directory_put(plan.people, plan.groups)
+            .await?;
+        self.reload().await?;
+        Ok(plan.summary)
+    }
+
+    /// Writes a group with its members in their own spelling, each once.
+    async fn write_group(
+        &self,
+        id: &str,
+        name: &str,
+        members: &[String],
+    ) -> Result<(), IdentityError> {
+        check_id("group id", id)?;
+        check_text("group name", name)?;
+        let mut seen = HashSet::new();
+        let mut known = Vec::with_capacity(members.len());
+        for member in members {
+            let member = self.existing(member)?.id.clone();
+            if seen.insert(member.clone()) {
+                known.push(member);
+            }
+        }
+        let name = if name.is_empty() { id } else { name };
+        let record = GroupRecord {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            members: known,
+        };
+        self.inner.store.group_put(record).await?;
+        self.reload().await
+    }
+
+    fn existing_group(&self, id: &str) -> Result<Arc<Group>, IdentityError> {
+        self.now()
+            .group(id)
+            .cloned()
+            .ok_or_else(|| IdentityError::NoSuchGroup { id: id.to_owned() })
     }
 
     fn existing(&self, id: &str) -> Result<Arc<Person>, IdentityError> {
@@ -459,27 +551,6 @@ async fn load(store: &Store) -> Result<Snapshot, IdentityError> {
 fn login_name(name: &[u8]) -> Option<&str> {
     let name = std::str::from_utf8(name).ok()?;
     (name.len() <= TEXT_BYTES_MAX && !name.trim().is_empty()).then_some(name)
-}
-
-/// The record of a new person, if all of it is usable.
-pub(crate) fn new_person(new: NewPerson) -> Result<PersonRecord, IdentityError> {
-    let NewPerson {
-        id,
-        name,
-        mail,
-        password,
-    } = new;
-    check_id("user id", &id)?;
-    check_text("name", &name)?;
-    check_text("mail address", &mail)?;
-    let name = if name.is_empty() { id.clone() } else { name };
-    Ok(PersonRecord {
-        id,
-        name,
-        mail,
-        password_hash: password.as_str().to_owned(),
-        disabled: false,
-    })
 }
 
 /// Refuses ids that could not travel everywhere: in a contact list, where `;` stands for a space, and in the CSV

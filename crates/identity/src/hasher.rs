@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::failures::Failures;
 use crate::password::Arena;
-use crate::{HashedPassword, IdentityError};
+use crate::{HashedPassword, IdentityError, password};
 
 /// Proofs that may wait. As many as one process has connections, so that after a restart everybody may wait
 /// for the turn; what is over is told to come back later.
@@ -22,10 +22,6 @@ const THREADS_MAX: usize = 16;
 
 /// Without work for this long, a thread gives its 19 MiB back.
 const ARENA_IDLE: Duration = Duration::from_secs(5);
-
-/// How much the threads yield to the rest of the process (a `nice` value): a queue of ten thousand logins must
-/// not delay those who are in.
-const NICE: i32 = 10;
 
 /// A password to check.
 pub(crate) struct Job {
@@ -131,8 +127,7 @@ impl Shared {
     }
 
     fn serve(&self) {
-        // On Linux this concerns the calling thread alone. Without it we are less polite, not less right.
-        let _ = rustix::process::setpriority_process(None, NICE);
+        password::yield_to_others();
         let mut arena = Arena::default();
         while let Some(Waiting { job, since, reply }) = self.next(&mut arena) {
             if reply.is_closed() {

@@ -7,10 +7,10 @@ use csv::{ByteRecord, ReaderBuilder};
 use store::{GroupRecord, PersonRecord};
 use zeroize::Zeroizing;
 
-use crate::directory::{check_id, check_text, new_person};
+use crate::directory::{check_id, check_text};
 use crate::password::check_password;
 use crate::snapshot::{Snapshot, fold};
-use crate::{HashedPassword, IdentityError, NewPerson};
+use crate::{HashedPassword, IdentityError};
 
 /// The columns of the file, which its first line names in any order.
 const COLUMNS: [&str; 5] = ["user", "name", "mail", "password", "groups"];
@@ -41,9 +41,9 @@ pub struct CsvFault {
     pub fault: String,
 }
 
-/// Somebody to be added or updated.
+/// Somebody to be added or updated, with the password hashed.
 #[derive(Debug, Clone)]
-pub struct ImportPerson {
+pub struct HashedPerson {
     /// User id.
     pub id: String,
     /// Display name; the id is taken if this is empty.
@@ -277,7 +277,7 @@ pub(crate) struct Plan {
     pub(crate) summary: ImportSummary,
 }
 
-pub(crate) fn plan(current: &Snapshot, people: Vec<ImportPerson>) -> Result<Plan, IdentityError> {
+pub(crate) fn plan(current: &Snapshot, people: Vec<HashedPerson>) -> Result<Plan, IdentityError> {
     let mut summary = ImportSummary::default();
     let mut records = Vec::with_capacity(people.len());
     // Group id as it is spelled, and the imported people who are to be in it; by folded id.
@@ -305,16 +305,19 @@ pub(crate) fn plan(current: &Snapshot, people: Vec<ImportPerson>) -> Result<Plan
             fault: "it needs a password",
         };
         let password = password.ok_or_else(needed)?;
-        let new = NewPerson {
-            id: person.id.clone(),
-            name: person.name,
-            mail: person.mail,
-            password,
-        };
-        let disabled = known.is_some_and(|known| known.person.disabled);
+        check_id("user id", &person.id)?;
+        check_text("name", &person.name)?;
+        check_text("mail address", &person.mail)?;
         records.push(PersonRecord {
-            disabled,
-            ..new_person(new)?
+            id: person.id.clone(),
+            name: if person.name.is_empty() {
+                person.id.clone()
+            } else {
+                person.name
+            },
+            mail: person.mail,
+            password_hash: password.as_str().to_owned(),
+            disabled: known.is_some_and(|known| known.person.disabled),
         });
         match known {
             Some(_) => summary.updated += 1,

@@ -20,7 +20,7 @@ pub use directory::{Attempt, Directory, NewPerson, Proof};
 pub use error::{AuthError, IdentityError};
 pub use failures::FAILURES_PER_MINUTE_MAX;
 pub use hasher::HASH_QUEUE_MAX;
-pub use import::{CsvFault, CsvPerson, ImportPerson, ImportSummary, check_csv_people, read_csv};
+pub use import::{CsvFault, CsvPerson, HashedPerson, ImportSummary, check_csv_people, read_csv};
 pub use password::{HashedPassword, PASSWORD_BYTES_MAX, hash_passwords};
 pub use resolve::{MATCHES_MAX, Match, ResolveWhat, Resolved};
 pub use snapshot::{Group, Person};

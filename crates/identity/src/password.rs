@@ -30,6 +30,10 @@ const LANES_MAX: u32 = 16;
 const SALT_BYTES: usize = 16;
 const OUTPUT_BYTES: usize = 32;
 
+/// How much hashing yields to everything else (a `nice` value): a queue of ten thousand logins must not delay
+/// those who are in.
+const NICE: i32 = 10;
+
 /// The hash of a password: a PHC string for Argon2id whose parameters are known to be bearable.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HashedPassword(Arc<str>);
@@ -127,6 +131,7 @@ pub fn hash_passwords(
 ) -> Result<Vec<HashedPassword>, IdentityError> {
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || {
+        yield_to_others();
         let mut arena = Arena::default();
         let mut made = Vec::new();
         loop {
@@ -158,6 +163,12 @@ pub fn hash_passwords(
     })?;
     made.sort_by_key(|(index, _)| *index);
     made.into_iter().map(|(_, hash)| hash).collect()
+}
+
+/// Lowers the priority of the calling thread, and of it alone (Linux), for good.
+pub(crate) fn yield_to_others() {
+    // Where the system does not permit it we are less polite, not less right.
+    let _ = rustix::process::setpriority_process(None, NICE);
 }
 
 pub(crate) fn check_password(password: &[u8]) -> Result<(), IdentityError> {

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use identity::{
-    Attempt, AuthError, Directory, FAILURES_PER_MINUTE_MAX, Group, HashedPassword, IdentityError,
-    ImportPerson, ImportSummary, NewPerson, Person, Proof, ResolveWhat, Resolved,
+    Attempt, AuthError, Directory, FAILURES_PER_MINUTE_MAX, HashedPassword, HashedPerson,
+    IdentityError, ImportSummary, NewPerson, Person, Proof, ResolveWhat, Resolved,
 };
 use store::{PersonRecord, Store};
 use tempfile::TempDir;
@@ -79,12 +79,12 @@ impl Site {
 }
 
 fn new_person(id: &str, name: &str, mail: &str) -> NewPerson {
-    let password = HashedPassword::of(format!("pw-{id}").as_bytes()).unwrap();
     NewPerson {
         id: id.to_owned(),
         name: name.to_owned(),
         mail: mail.to_owned(),
-        password,
+        password: Zeroizing::new(format!("pw-{id}")),
+        groups: Vec::new(),
     }
 }
 
@@ -292,42 +292,73 @@ async fn an_id_is_taken_in_every_spelling() {
 #[tokio::test]
 async fn groups_have_members_that_exist() {
     let site = Site::with(&[("bob", "", ""), ("alice", "", "")]).await;
-    let group = |members: &[&str]| Group {
-        id: "staff".to_owned(),
-        name: "All".to_owned(),
-        members: names(members),
-    };
-    let unknown = site.directory.put_group(group(&["bob", "nobody"])).await;
+    let Site { directory, .. } = &site;
+    let unknown = directory
+        .put_group("staff", "All", names(&["bob", "nobody"]))
+        .await;
     assert_eq!(
         unknown,
         Err(IdentityError::NoSuchUser {
             id: "nobody".to_owned()
         })
     );
-    site.directory
-        .put_group(group(&["bob", "Alice", "BOB"]))
+    directory
+        .put_group("staff", "All", names(&["bob", "Alice", "BOB"]))
         .await
         .unwrap();
     assert_eq!(site.members("staff"), ["bob", "alice"]);
     assert_eq!(
-        site.directory.groups_of("alice"),
-        [site.directory.group(b"STAFF").unwrap()]
+        directory.groups_of("alice"),
+        [directory.group(b"STAFF").unwrap()]
     );
 
-    site.directory.remove("alice").await.unwrap();
+    directory.remove("alice").await.unwrap();
     assert_eq!(site.members("staff"), ["bob"]);
-    let other_spelling = Group {
-        id: "Staff".to_owned(),
-        ..group(&[])
-    };
     assert!(matches!(
-        site.directory.put_group(other_spelling).await,
+        directory.put_group("Staff", "", vec![]).await,
         Err(IdentityError::GroupExists { .. })
     ));
-    site.directory.remove_group("staff").await.unwrap();
-    assert_eq!(site.directory.groups(), []);
+    directory.remove_group("staff").await.unwrap();
+    assert_eq!(directory.groups(), []);
     assert!(matches!(
-        site.directory.remove_group("staff").await,
+        directory.remove_group("staff").await,
+        Err(IdentityError::NoSuchGroup { .. })
+    ));
+}
+
+#[tokio::test]
+async fn people_join_and_leave_groups() {
+    let site = Site::with(&[("bob", "", ""), ("alice", "", "")]).await;
+    let Site { directory, .. } = &site;
+    directory
+        .join_group("staff", None, &names(&["bob"]))
+        .await
+        .unwrap();
+    assert_eq!(directory.group(b"staff").unwrap().name, "staff");
+    directory
+        .join_group("Staff", Some("All"), &names(&["alice", "BOB"]))
+        .await
+        .unwrap();
+    assert_eq!(site.members("staff"), ["bob", "alice"]);
+    assert_eq!(directory.group(b"staff").unwrap().name, "All");
+
+    directory
+        .leave_group("staff", &names(&["Bob"]))
+        .await
+        .unwrap();
+    assert_eq!(site.members("staff"), ["alice"]);
+    let not_in_it = directory
+        .leave_group("staff", &names(&["alice", "bob"]))
+        .await;
+    assert_eq!(
+        not_in_it,
+        Err(IdentityError::NoSuchUser {
+            id: "bob".to_owned()
+        })
+    );
+    assert_eq!(site.members("staff"), ["alice"]);
+    assert!(matches!(
+        directory.leave_group("sales", &[]).await,
         Err(IdentityError::NoSuchGroup { .. })
     ));
 }
@@ -336,11 +367,7 @@ async fn groups_have_members_that_exist() {
 async fn everything_is_there_after_a_restart() {
     let site = Site::with(&[("bob", "Bob Example", "bob@example.com")]).await;
     site.directory
-        .put_group(Group {
-            id: "staff".to_owned(),
-            name: String::new(),
-            members: names(&["bob"]),
-        })
+        .put_group("staff", "", names(&["bob"]))
         .await
         .unwrap();
     let again = Directory::open(site.store.clone()).await.unwrap();
@@ -366,15 +393,13 @@ async fn everything_is_there_after_a_restart() {
 #[tokio::test]
 async fn an_import_adds_updates_and_sets_groups() {
     let site = Site::with(&[("bob", "Bob", "old@example.com"), ("carol", "", "")]).await;
-    let group = Group {
-        id: "Old".to_owned(),
-        name: "Old group".to_owned(),
-        members: names(&["carol", "bob"]),
-    };
-    site.directory.put_group(group).await.unwrap();
+    site.directory
+        .put_group("Old", "Old group", names(&["carol", "bob"]))
+        .await
+        .unwrap();
     site.directory.set_disabled("bob", true).await.unwrap();
 
-    let row = |id: &str, password: Option<&str>, groups: &[&str]| ImportPerson {
+    let row = |id: &str, password: Option<&str>, groups: &[&str]| HashedPerson {
         id: id.to_owned(),
         name: format!("{id} Imported"),
         mail: String::new(),
