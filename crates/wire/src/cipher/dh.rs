@@ -3,8 +3,9 @@
 //! Source: `docs/protocol/encryption.md`, "Diffie-Hellman group".
 
 use crypto_bigint::modular::{ConstMontyForm, ConstMontyParams};
-use crypto_bigint::{U512, const_monty_params};
+use crypto_bigint::{CtAssign, CtEq, U512, const_monty_params};
 use rand::CryptoRng;
+use std::sync::LazyLock;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Bytes of a public value as the server sends it; shorter numbers are padded on the left.
@@ -27,6 +28,49 @@ type Element = ConstMontyForm<Prime, { U512::LIMBS }>;
 
 /// The base of the group.
 const BASE: Element = Element::new(&U512::from_u8(3));
+
+/// Powers of the base, which make a public value four times as cheap as raising the base anew; the
+/// server needs one for every connection.
+static BASE_POWERS: LazyLock<BasePowers> = LazyLock::new(BasePowers::new);
+
+/// `windows[i][j]` is the base raised to `j * 16^i`: one row for each half byte of an exponent.
+struct BasePowers {
+    windows: Vec<[Element; 16]>,
+}
+
+impl BasePowers {
+    fn new() -> Self {
+        let mut base = BASE;
+        let mut windows = Vec::with_capacity(2 * PUBLIC_BYTES);
+        for _ in 0..2 * PUBLIC_BYTES {
+            let mut row = [Element::ONE; 16];
+            let mut power = Element::ONE;
+            for entry in &mut row {
+                *entry = power;
+                power = power.mul(&base);
+            }
+            windows.push(row);
+            base = power;
+        }
+        Self { windows }
+    }
+
+    /// The base raised to an exponent whose bytes come least significant first.
+    ///
+    /// Takes the same time for every exponent of that length: each row is read as a whole.
+    fn product<'a>(&self, exponent: impl Iterator<Item = &'a u8>) -> Element {
+        let half_bytes = exponent.flat_map(|byte| [byte & 0x0f, byte >> 4]);
+        let mut product = Element::ONE;
+        for (row, digit) in self.windows.iter().zip(half_bytes) {
+            let mut power = Element::ONE;
+            for (entry, j) in row.iter().zip(0_u8..) {
+                power.ct_assign(entry, j.ct_eq(&digit));
+            }
+            product = product.mul(&power);
+        }
+        product
+    }
+}
 
 /// A public value that no honest peer sends: no number between 2 and the prime minus 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -73,9 +117,11 @@ impl PrivateKey {
     /// The public value that belongs to this key, padded to 64 bytes.
     #[must_use]
     pub fn public(&self) -> [u8; PUBLIC_BYTES] {
+        let bytes = Zeroizing::new(to_bytes(&self.exponent));
+        let significant = usize::try_from(self.exponent_bits / 8).unwrap_or(PUBLIC_BYTES);
         to_bytes(
-            &BASE
-                .pow_bounded_exp(&self.exponent, self.exponent_bits)
+            &BASE_POWERS
+                .product(bytes.iter().rev().take(significant))
                 .retrieve(),
         )
     }
@@ -148,6 +194,7 @@ fn to_bytes(value: &U512) -> [u8; PUBLIC_BYTES] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::Rng;
 
     #[test]
     fn two_sides_agree() {
@@ -173,6 +220,18 @@ mod tests {
         assert!(!validate_public(&minus(1)));
         assert!(!validate_public(&prime));
         assert!(!validate_public(&[0xff; 64]));
+    }
+
+    #[test]
+    fn the_powers_of_the_base_give_what_raising_it_gives() {
+        let mut rng = rand::rng();
+        for bytes in [1, 7, 32, 64] {
+            let mut exponent = vec![0; bytes];
+            rng.fill_bytes(&mut exponent);
+            let key = PrivateKey::from_bytes(&exponent);
+            let raised = BASE.pow_bounded_exp(&key.exponent, key.exponent_bits);
+            assert_eq!(key.public(), to_bytes(&raised.retrieve()));
+        }
     }
 
     #[test]
