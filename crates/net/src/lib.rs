@@ -1,1 +1,12 @@
-//! From socket to clean byte stream: accept, limits, first-byte detection, TLS, drain.
+//! From socket to clean byte stream: accept, limits, first-byte detection, TLS.
+//!
+//! This room never looks inside a Sametime message.
+#![forbid(unsafe_code)]
+
+pub mod accept;
+pub mod detect;
+pub mod listen;
+pub mod stream;
+pub mod tls;
+
+pub use stream::Stream;

@@ -1,0 +1,69 @@
+//! Every bound of this room, with its unit and reason.
+//!
+//! Source: `docs/protocol/server-behaviour.md`, "Limits", unless a constant says otherwise.
+
+use std::time::Duration;
+
+/// Channels that one connection may have open. Clients open three and one per conversation.
+pub const CHANNELS_MAX: usize = 1000;
+/// Ids that one login may watch.
+pub const WATCHED_MAX: usize = 5000;
+/// Groups that one login may subscribe to; each subscription is one snapshot of the members.
+pub const WATCHED_GROUPS_MAX: usize = 200;
+/// Attributes that one login may publish.
+pub const ATTRIBUTES_MAX: usize = 64;
+/// Bytes of one attribute's value.
+pub const ATTRIBUTE_BYTES_MAX: usize = 4 * 1024;
+/// Attribute keys that one login may watch; the known clients watch five.
+pub const ATTRIBUTE_KEYS_MAX: usize = 256;
+/// Bytes of a status text; a longer one is cut at a character's border.
+pub const STATUS_TEXT_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of an announcement's text; a longer one is dropped.
+pub const ANNOUNCEMENT_BYTES_MAX: usize = 4 * 1024;
+/// Recipients that one announcement may name.
+pub const ANNOUNCEMENT_RECIPIENTS_MAX: usize = 1000;
+/// People in one privacy list; as many as may be watched.
+pub const PRIVACY_USERS_MAX: usize = 5000;
+/// Queries in one resolve request.
+pub const RESOLVE_QUERIES_MAX: usize = 100;
+
+/// Messages that a creator may send before the other side accepted the channel.
+pub const HELD_MESSAGES_MAX: usize = 64;
+/// Bytes of those messages together.
+pub const HELD_BYTES_MAX: usize = 256 * 1024;
+/// How long a conversation may wait for the other side's answer.
+pub const OFFER_DEADLINE: Duration = Duration::from_secs(5 * 60);
+
+/// Bytes that wait for one client before those who write to it have to wait themselves. Ordinary chat never comes
+/// near it; a flood is slowed down at its source.
+pub const OUTBOX_BYTES_FULL: usize = 256 * 1024;
+/// Bytes that wait for one client before it counts as too slow and is disconnected.
+pub const OUTBOX_BYTES_MAX: usize = 1024 * 1024;
+/// What one waiting event costs beside its data, so that many small ones count as well.
+pub const EVENT_BYTES: usize = 96;
+/// Bytes encoded for a socket before more are taken from the outbox, or read from the client.
+pub const WRITE_BYTES_ENOUGH: usize = 64 * 1024;
+/// How long a client may take nothing of what waits for it.
+pub const STALL_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Questions to the directory or the store that one login may have waiting; then its frames wait.
+pub const QUESTIONS_MAX: usize = 8;
+
+/// How long the directory and the store may take to answer a login (the time to send the LOGIN is a setting).
+pub const LOGIN_ANSWER_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Silence in both directions after which a keep-alive byte is sent. With `net::listen::USER_TIMEOUT` (30 s) a
+/// peer that vanished is gone within 90 s (`docs/protocol/connection.md`, "Keep-alive"); five seconds are kept
+/// for the timers' grain.
+pub const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(55);
+
+/// How long the last words to a client, and its own end of the stream, may take.
+pub const LAST_WORDS_DEADLINE: Duration = Duration::from_secs(5);
+/// Bytes read and thrown away while a client is being told why it must go; unread bytes would reset the
+/// connection and take the reason away.
+pub const LAST_WORDS_BYTES_MAX: usize = 1024 * 1024;
+
+/// Rounds that one connection may turn before others get the thread.
+pub const ROUNDS_MAX: u32 = 16;
+/// Bytes read at once from a client.
+pub const READ_BYTES: usize = 16 * 1024;

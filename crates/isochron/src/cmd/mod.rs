@@ -1,0 +1,54 @@
+//! The commands that do their work and end, one file each: parse, have it carried out, print.
+
+mod group;
+mod password;
+mod sessions;
+mod table;
+mod user;
+
+use crate::cli::{Admin, Global};
+use crate::control::Answer;
+use crate::datadir::DataDir;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Carries out a command: status 0, or 1 after the reason was printed. Not to be called on a reactor.
+pub(crate) fn dispatch(command: Admin, global: &Global) -> ExitCode {
+    let done = || -> anyhow::Result<()> {
+        if let Admin::Version = command {
+            return print(concat!("isochron ", env!("CARGO_PKG_VERSION"), "\n"));
+        }
+        let data = DataDir::of_server(global.data.as_deref())?;
+        match command {
+            Admin::User(command) => user::run(command, &data),
+            Admin::Group(command) => group::run(command, &data),
+            Admin::Sessions(command) => sessions::run(command, &data),
+            Admin::Version => Ok(()),
+        }
+    };
+    match done() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("isochron: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints what a command has to say. A reader that has seen enough, such as `head`, is no fault.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn print_json(rows: &impl serde::Serialize) -> anyhow::Result<()> {
+    print(&(serde_json::to_string_pretty(rows)? + "\n"))
+}
+
+/// The answer of a server that is not of this version.
+fn unexpected(answer: &Answer) -> anyhow::Error {
+    anyhow::anyhow!("the server gave an answer to another question: {answer:?}")
+}

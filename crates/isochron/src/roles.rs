@@ -1,0 +1,204 @@
+//! The wiring: every room built once and handed to those that need it, from start to an orderly stop.
+
+use crate::health::{self, Readiness};
+use crate::{control, demo};
+use anyhow::{Context, anyhow};
+use community::{Community, Options};
+use config::{Accepts, Config, Listen, Origin, Pii, TlsVersion, WeakestAuth};
+use identity::Directory;
+use keys::self_signed;
+use metrics_exporter_prometheus::PrometheusHandle;
+use mux::Mux;
+use net::accept::Rules;
+use rustls::ServerConfig;
+use std::future::Future;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+use store::Store;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use wire::server::AuthType;
+
+/// What a start needs to know beside the settings.
+pub(crate) struct Start<'a> {
+    /// The data folder; the caller holds its lock.
+    pub(crate) data: &'a Path,
+    /// Demo people are added, and a text tells how to connect.
+    pub(crate) demo: bool,
+}
+
+/// Runs all roles in this process until it is told to stop.
+///
+/// # Errors
+/// Whatever keeps the server from starting, with the setting that mends it.
+pub(crate) async fn run(config: &Config, start: Start<'_>, metrics: PrometheusHandle) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+
+    let pii = Pii::new(config.log.personal_data.value);
+    let host = host_name();
+    let store = Store::open(start.data)?;
+    let directory = Directory::open(store.clone()).await?;
+    let options = Options {
+        community_id: config.community.id.as_ref().map(|id| id.value.clone()),
+        server_id: host.clone(),
+        weakest_auth: auth_type(config.community.weakest_auth.value),
+        single_login: config.community.single_login.value,
+        login_deadline: config.community.login_timeout.value,
+        pii,
+    };
+    let community = Community::new(options, directory.clone(), store.clone());
+
+    // Everything that can fail is tried before the first client is served.
+    let listeners = listen(config)?;
+    let tls = tls(config, start.data, &host)?;
+    let health_listener = health::listen(&config.health).await?;
+    let control = control::listen(start.data)?;
+    let demo_password = match start.demo {
+        true => Some(demo::people(start.data, &directory).await?),
+        false => None,
+    };
+
+    let (stop, stopping) = watch::channel(false);
+    let (readiness, is_ready) = watch::channel(Readiness::Starting);
+    let mux = Mux::new(config.mux.capacity.value, pii);
+    let mut doors = JoinSet::new();
+    for (listener, listen) in listeners {
+        let (_, rules) = watch::channel(Arc::new(rules(config, listen.accepts, tls.as_ref())));
+        let community = community.clone();
+        let serve = move |stream, opened| community.serve(stream, opened);
+        doors.spawn(Arc::clone(&mux).listen(listener, rules, stopping.clone(), serve));
+        tracing::info!(port = listen.port, accepts = %listen.accepts, from = %listen.origin, "listening");
+    }
+    let mut helpers = JoinSet::new();
+    if let Some(listener) = health_listener {
+        helpers.spawn(health::serve(listener, metrics.clone(), is_ready));
+    }
+    helpers.spawn(control::serve(control, directory, community.clone()));
+    helpers.spawn(upkeep(metrics));
+
+    readiness.send_replace(Readiness::Ready);
+    if let Some(password) = demo_password {
+        demo::tell(config, tls.as_ref().map(|tls| tls.fingerprint.as_str()), &password)?;
+    }
+    say_ready()?;
+
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+        _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
+    }
+    readiness.send_replace(Readiness::Stopping);
+    stop.send_replace(true);
+    community.stop();
+    drain(config, &mut doors).await;
+    helpers.shutdown().await;
+    drop(community);
+    store.close().await.context("the store could not be closed in order")?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Waits for the sessions to end, at most for the drain time. A second signal is the system's to carry out.
+async fn drain(config: &Config, doors: &mut JoinSet<()>) {
+    let all = async { while doors.join_next().await.is_some() {} };
+    if timeout(config.drain.value, all).await.is_err() {
+        tracing::warn!("some connections did not end within the drain time and are cut off");
+        doors.shutdown().await;
+    }
+}
+
+/// The exporter's own housekeeping, which it asks for when nobody scrapes it.
+fn upkeep(metrics: PrometheusHandle) -> impl Future<Output = ()> {
+    const EVERY: std::time::Duration = std::time::Duration::from_secs(30);
+    async move {
+        let mut interval = tokio::time::interval(EVERY);
+        loop {
+            interval.tick().await;
+            metrics.run_upkeep();
+        }
+    }
+}
+
+/// Scripts wait for this line.
+fn say_ready() -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "ready")?;
+    out.flush()
+}
+
+fn listen(config: &Config) -> anyhow::Result<Vec<(TcpListener, &Listen)>> {
+    let address = config.mux.bind_address.value;
+    let mut listeners = Vec::new();
+    for listen in &config.mux.listeners {
+        let listener = net::listen::listen(address, listen.port).map_err(|error| {
+            let Listen { port, setting, origin, .. } = listen;
+            let why = match error.kind() {
+                io::ErrorKind::AddrInUse => "another program has it".to_owned(),
+                io::ErrorKind::PermissionDenied => "the system does not permit it".to_owned(),
+                _ => error.to_string(),
+            };
+            let origin = match origin {
+                Origin::Default => "its default; set it in [Debug] of sametime.ini".to_owned(),
+                other => other.to_string(),
+            };
+            anyhow!("cannot listen on port {port}: {why}; change {setting} ({origin})")
+        })?;
+        listeners.push((listener, listen));
+    }
+    Ok(listeners)
+}
+
+struct Tls {
+    config: Arc<ServerConfig>,
+    fingerprint: String,
+}
+
+/// The TLS side of the listeners, if any of them takes TLS.
+fn tls(config: &Config, data: &Path, host: &str) -> anyhow::Result<Option<Tls>> {
+    if config.mux.listeners.iter().all(|listen| listen.accepts == Accepts::Legacy) {
+        return Ok(None);
+    }
+    let identity = self_signed::load_or_create(data, &[host.to_owned()], SystemTime::now())?;
+    let fingerprint = identity.fingerprint_display();
+    tracing::info!(sha256 = fingerprint, "clients on TLS are shown the self-signed certificate mux.crt");
+    let versions = &config.mux.tls_versions;
+    let mut offered = Vec::new();
+    if versions.max.value >= TlsVersion::Tls13 {
+        offered.push(&rustls::version::TLS13);
+    }
+    if versions.min.value <= TlsVersion::Tls12 {
+        offered.push(&rustls::version::TLS12);
+    }
+    let config = net::tls::server_config(identity.certified_key()?, &offered)?;
+    Ok(Some(Tls { config, fingerprint }))
+}
+
+fn rules(config: &Config, accepts: Accepts, tls: Option<&Tls>) -> Rules {
+    Rules {
+        legacy: accepts != Accepts::Tls,
+        tls: tls.filter(|_| accepts != Accepts::Legacy).map(|tls| Arc::clone(&tls.config)),
+        detect_deadline: config.mux.detect_timeout.value,
+        tls_deadline: config.mux.tls_timeout.value,
+    }
+}
+
+fn auth_type(weakest: WeakestAuth) -> AuthType {
+    match weakest {
+        WeakestAuth::Plain => AuthType::Plain,
+        WeakestAuth::Rc2_40 => AuthType::Rc2_40,
+        WeakestAuth::Rc2_128 => AuthType::Rc2_128,
+    }
+}
+
+/// The machine's name: the server's id, and a name in its self-signed certificate.
+fn host_name() -> String {
+    match std::fs::read_to_string("/proc/sys/kernel/hostname") {
+        Ok(name) if !name.trim().is_empty() => name.trim().to_owned(),
+        _ => "localhost".to_owned(),
+    }
+}

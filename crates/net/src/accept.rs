@@ -1,0 +1,108 @@
+//! From an accepted socket to a clean stream: first bytes, then TLS where it is spoken, each with its deadline.
+
+use crate::detect::{Detected, FIRST_BYTES_MAX, detect};
+use crate::{Stream, tls};
+use rustls::ServerConfig;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use wire::CloseReason;
+use wire::link::Transport;
+
+/// Room for the first read: a whole ClientHello or handshake message, so that it costs one system call.
+const FIRST_READ_BYTES: usize = 2048;
+
+/// What a listener takes.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Clients without TLS are served.
+    pub legacy: bool,
+    /// Clients with TLS are served, by these rules.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// How long a client may take to show what it speaks.
+    pub detect_deadline: Duration,
+    /// How long the TLS handshake may take after that.
+    pub tls_deadline: Duration,
+}
+
+/// Why a connection did not become a stream.
+#[derive(Debug)]
+pub struct Refused {
+    /// The reason that counts.
+    pub reason: CloseReason,
+    /// What the system or TLS said, where there is something to say.
+    pub detail: Option<io::Error>,
+}
+
+impl From<CloseReason> for Refused {
+    fn from(reason: CloseReason) -> Self {
+        Self {
+            reason,
+            detail: None,
+        }
+    }
+}
+
+/// Tells what the client speaks and, where that is TLS, shakes hands.
+///
+/// A refused client is sent nothing but a TLS alert: legacy clients on a strict port, HTTP and garbage are
+/// closed in silence.
+///
+/// # Errors
+/// [`Refused`] with the one reason that log and metric show.
+pub async fn establish(
+    mut socket: TcpStream,
+    rules: &Rules,
+) -> Result<(Stream, Transport), Refused> {
+    let mut first = Vec::with_capacity(FIRST_READ_BYTES);
+    let detected = match timeout(rules.detect_deadline, read_first(&mut socket, &mut first)).await {
+        Err(_) => return Err(CloseReason::DetectTimeout.into()),
+        Ok(Err(error)) => {
+            return Err(Refused {
+                reason: CloseReason::PeerReset,
+                detail: Some(error),
+            });
+        }
+        Ok(Ok(None)) => return Err(CloseReason::PeerClosed.into()),
+        Ok(Ok(Some(detected))) => detected,
+    };
+    match (detected, &rules.tls) {
+        (Detected::Tls, Some(config)) => {
+            let handshake = tls::accept(socket, first, Arc::clone(config));
+            match timeout(rules.tls_deadline, handshake).await {
+                Err(_) => Err(CloseReason::TlsTimeout.into()),
+                Ok(Err(error)) => Err(Refused {
+                    reason: CloseReason::TlsFailed,
+                    detail: Some(error),
+                }),
+                Ok(Ok(established)) => Ok(established),
+            }
+        }
+        (Detected::Tls, None) => Err(CloseReason::TlsNotServed.into()),
+        (Detected::Legacy, _) if rules.legacy => {
+            first.shrink_to_fit();
+            Ok((Stream::clear(socket, first), Transport::Clear))
+        }
+        (Detected::Legacy, _) => Err(CloseReason::LegacyRefused.into()),
+        (Detected::Ssl2Hello, _) => Err(CloseReason::Ssl2Hello.into()),
+        (Detected::Http, _) => Err(CloseReason::HttpNotServed.into()),
+        (Detected::Garbage | Detected::NeedMore, _) => Err(CloseReason::Garbage.into()),
+    }
+}
+
+/// Reads until the first bytes decide; `None` when the peer closed before they did.
+async fn read_first(socket: &mut TcpStream, first: &mut Vec<u8>) -> io::Result<Option<Detected>> {
+    loop {
+        if socket.read_buf(first).await? == 0 {
+            return Ok(None);
+        }
+        let detected = detect(first);
+        debug_assert!(first.len() < FIRST_BYTES_MAX || detected != Detected::NeedMore);
+        if detected != Detected::NeedMore {
+            return Ok(Some(detected));
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Listening sockets, and the options that every client's socket gets.
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+
+/// Connections that the kernel holds until they are accepted. A whole site comes back at once after a cut; the
+/// kernel lowers the number to its own maximum.
+const BACKLOG: i32 = 4096;
+
+/// How long sent bytes may stay unacknowledged before the peer counts as vanished.
+///
+/// Together with the protocol's keep-alive (`community::limits::KEEP_ALIVE_AFTER`) a peer whose packets are
+/// dropped is gone within 90 s.
+pub const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Kernel probes are only the second net, for an edge whose core has stopped writing.
+const KERNEL_KEEP_ALIVE: Duration = Duration::from_secs(300);
+
+/// Binds and listens. `::` takes IPv4 clients as well; where the machine has no IPv6, `0.0.0.0` stands in for it.
+///
+/// # Errors
+/// What the system says, `AddrInUse` and `PermissionDenied` above all.
+pub fn listen(address: IpAddr, port: u16) -> io::Result<TcpListener> {
+    match bind(SocketAddr::new(address, port)) {
+        Err(error)
+            if address.is_ipv6()
+                && address.is_unspecified()
+                && error.kind() != io::ErrorKind::AddrInUse
+                && error.kind() != io::ErrorKind::PermissionDenied =>
+        {
+            bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port))
+        }
+        result => result,
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Sets what every client's socket needs: no Nagle delay, and an end for peers that vanish.
+///
+/// # Errors
+/// What the system says; the connection is of no use then.
+pub fn prepare(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    let socket = SockRef::from(socket);
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KERNEL_KEEP_ALIVE))
+}
