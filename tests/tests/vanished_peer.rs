@@ -1,0 +1,165 @@
+//! A peer that vanishes: its packets are dropped, nobody closes anything.
+//!
+//! In a file of its own because it takes as long as the server may take to notice, 90 s.
+
+#![allow(clippy::expect_used, reason = "a test may end by panicking anywhere")]
+
+use isochron_tests::{Client, Ports, Server, password_of, tool};
+use std::time::Duration;
+
+/// How long a vanished peer may be seen.
+///
+/// Source: `docs/protocol/connection.md`, "Keep-alive": 60 s of silence and 30 s without an
+/// acknowledgement; and some seconds for a busy machine.
+const VANISHED_AFTER_MAX: Duration = Duration::from_secs(90 + 5);
+
+#[test]
+fn who_vanishes_is_gone_for_watchers_within_90_seconds() {
+    let mut server = Server::start(Ports::Shared, &[]);
+    let network = Namespace::new();
+    let mut alice = Client::new(
+        "127.0.0.1",
+        server.legacy_port(),
+        "alice",
+        &password_of("alice"),
+    );
+    alice.login();
+    let mut bob = Client::inside(
+        &network.name,
+        &network.host_address,
+        server.legacy_port(),
+        "bob",
+    );
+    bob.login();
+    bob.fence();
+    alice.watch("bob", "active");
+
+    network.drop_everything();
+
+    alice.expect_within(VANISHED_AFTER_MAX, &["aware", "user=bob", "status=offline"]);
+    server.wait_closed("peer_vanished", 1);
+    alice.fence();
+    server.stop();
+}
+
+/// Of the client's virtual network card; any that is marked as chosen locally.
+const CARD_ADDRESS: &str = "02:00:00:00:00:02";
+
+/// A network of its own for one client, joined to this machine's by a pair of virtual cards.
+struct Namespace {
+    name: String,
+    card: String,
+    host_address: String,
+}
+
+impl Namespace {
+    fn new() -> Self {
+        // Names of network cards have at most 15 bytes.
+        let id = std::process::id();
+        let (name, card) = (format!("isochron{id}"), format!("iso{id}"));
+        // Of 198.18.0.0/15, which is reserved for tests of networks; four addresses for this process.
+        let block = id % (1 << 15) * 4;
+        let address = |host: u32| {
+            let [a, b, c, d] = (0xc612_0000 + block + host).to_be_bytes();
+            format!("{a}.{b}.{c}.{d}")
+        };
+        let network = Self {
+            name: name.clone(),
+            card: card.clone(),
+            host_address: address(1),
+        };
+        ip(&["netns", "add", &name]);
+        ip(&[
+            "link",
+            "add",
+            &card,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "client",
+            "address",
+            CARD_ADDRESS,
+            "netns",
+            &name,
+        ]);
+        ip(&[
+            "address",
+            "add",
+            &format!("{}/30", address(1)),
+            "dev",
+            &card,
+        ]);
+        ip(&["link", "set", &card, "up"]);
+        ip(&[
+            "-n",
+            &name,
+            "address",
+            "add",
+            &format!("{}/30", address(2)),
+            "dev",
+            "client",
+        ]);
+        ip(&["-n", &name, "link", "set", "client", "up"]);
+        // Known for ever: otherwise this machine's kernel would miss the answers to its own questions for
+        // the card's address, and tell the server that the host cannot be reached.
+        ip(&[
+            "neighbour",
+            "replace",
+            &address(2),
+            "lladdr",
+            CARD_ADDRESS,
+            "nud",
+            "permanent",
+            "dev",
+            &card,
+        ]);
+        network
+    }
+
+    /// From now on nothing gets in or out, and neither side is told.
+    fn drop_everything(&self) {
+        // What the client sends is swallowed; what comes is for a card that is not there any more.
+        ip(&[
+            "-n",
+            &self.name,
+            "route",
+            "add",
+            "blackhole",
+            &format!("{}/32", self.host_address),
+        ]);
+        ip(&[
+            "-n",
+            &self.name,
+            "link",
+            "set",
+            "client",
+            "address",
+            "02:00:00:00:00:03",
+        ]);
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        // Best effort: a test that failed early has made only a part.
+        let _ = tool("ip", "iproute2")
+            .args(["link", "delete", &self.card])
+            .output();
+        let _ = tool("ip", "iproute2")
+            .args(["netns", "delete", &self.name])
+            .output();
+    }
+}
+
+fn ip(words: &[&str]) {
+    let output = tool("ip", "iproute2")
+        .args(words)
+        .output()
+        .expect("ip starts");
+    let fault = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "ip {words:?} (needs root or CAP_NET_ADMIN and CAP_SYS_ADMIN): {fault}"
+    );
+}
