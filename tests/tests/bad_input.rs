@@ -68,7 +68,7 @@ impl Watched {
         self.bob.text(&mut self.alice, &format!("no {}", self.said));
     }
 
-    /// The connection that was closed for this reason is the first one that was.
+    /// One connection, the first one, was closed for this reason.
     fn closed(&mut self, reason: &str) {
         self.closed_times(reason, 1);
     }
@@ -274,28 +274,22 @@ fn a_flood_of_keep_alives() {
 
 #[test]
 fn frames_in_single_bytes_and_many_at_once() {
-    let mut watched = Watched::new();
+    let watched = Watched::new();
     let login = frame(kind::LOGIN, 0, &login_body(b"carol", b"carol-secret"));
-    let all = [
-        handshake(),
-        vec![0x80, 0x80],
-        login,
-        create(1, "", STORAGE, &[]),
-        load(1, 7),
-    ]
-    .concat();
-
-    let mut raw = Raw::connect(watched.port);
-    raw.send(&all[..handshake().len()]);
     // What comes after the handshake need not wait for its answer.
-    for byte in &all[handshake().len()..] {
-        raw.send(&[*byte]);
+    let hello = [handshake(), vec![0x80, 0x80], login].concat();
+    let rest = [create(1, "", STORAGE, &[]), load(1, 7)].concat();
+    for at_once in [false, true] {
+        let mut raw = Raw::connect(watched.port);
+        for (bytes, answered) in [(&hello, kind::LOGIN_ACK), (&rest, kind::CHANNEL_SEND)] {
+            if at_once {
+                raw.send(bytes);
+            } else {
+                bytes.iter().for_each(|byte| raw.send(&[*byte]));
+            }
+            raw.expect("the answer", |message| message.kind == answered);
+        }
     }
-    raw.expect("the answer to the last message", is_loaded(1, 7));
-
-    let mut raw = Raw::connect(watched.port);
-    raw.send(&all);
-    raw.expect("the answer to the last message", is_loaded(1, 7));
     watched.end();
 }
 
@@ -316,7 +310,7 @@ fn frames_cut_off_by_the_end_of_the_stream() {
 #[test]
 fn random_frames() {
     const FRAMES: usize = 2000;
-    let mut watched = Watched::new();
+    let watched = Watched::new();
     let before = watched.server.resident_kib();
     let mut seeded = Seeded::new(0x1_5ec0_4a11);
     let kinds = [
@@ -344,7 +338,7 @@ fn random_frames() {
 
 #[test]
 fn random_bytes() {
-    let mut watched = Watched::new();
+    let watched = Watched::new();
     let mut seeded = Seeded::new(0xbad_5eed);
     for _ in 0..200 {
         let length = 1 + seeded.below(2000);
@@ -362,7 +356,7 @@ fn random_bytes() {
 
 #[test]
 fn messages_that_make_no_sense_are_dropped() {
-    let mut watched = Watched::new();
+    let watched = Watched::new();
     let mut raw = Raw::logged_in(watched.port, "carol");
     for kind in [0x0005, 0x000a, 0x0017, 0x1234, 0x7fff, 0x8002, 0xffff] {
         raw.send(&frame(kind, 0, b"\x00\x01\x02"));
@@ -412,7 +406,7 @@ fn messages_that_make_no_sense_are_dropped() {
 
 #[test]
 fn unknown_services_types_and_versions() {
-    let mut watched = Watched::new();
+    let watched = Watched::new();
     let mut raw = Raw::logged_in(watched.port, "carol");
     let table: [(Triple, u32); 11] = [
         ((0x4242, 1, 1), SERVICE_NO_SUPPORT),
@@ -439,7 +433,7 @@ fn unknown_services_types_and_versions() {
 
 #[test]
 fn channel_ids_of_the_wrong_parity_reused_and_unknown() {
-    let mut watched = Watched::new();
+    let watched = Watched::new();
     let mut raw = Raw::logged_in(watched.port, "carol");
     for channel in [0x8000_0001, 0xffff_ffff] {
         raw.send(&create(channel, "", STORAGE, &[]));
@@ -578,7 +572,7 @@ fn lengths_and_counts_beyond_the_frame() {
 
 #[test]
 fn unreadable_data_inside_services() {
-    let mut watched = Watched::new();
+    let watched = Watched::new();
     let mut raw = Raw::logged_in(watched.port, "carol");
 
     // Presence has no message for errors: such data is dropped.
@@ -881,7 +875,7 @@ fn other_protocols() {
 
 #[test]
 fn a_client_hello_cut_at_every_byte() {
-    let mut watched = Watched::new();
+    let watched = Watched::new();
     let hello = tls::hello(&mut tls::client());
     let mut all = Vec::new();
     for length in 0..hello.len() {
