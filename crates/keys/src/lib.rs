@@ -1,1 +1,50 @@
-//! Keys and certificates: from files to certified keys, and back.
+//! Keys and certificates: from files to what a TLS server shows, and back.
+#![forbid(unsafe_code)]
+
+mod identity;
+pub mod self_signed;
+
+pub use identity::Identity;
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a key or certificate cannot be had. The messages name the file and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file that cannot be read or written.
+    #[error("{}: {cause}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A file that holds no PEM block of the kind it should.
+    #[error("{} is damaged; restore it, or delete both mux.crt and mux.key to have new ones made", path.display())]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A key that belongs to another certificate.
+    #[error(
+        "{} does not belong to {}; restore the right one, or delete both to have new ones made",
+        key.display(),
+        certificate.display()
+    )]
+    Mismatch {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+    },
+    /// A certificate whose fields cannot be read.
+    #[error("the certificate cannot be read: {0}")]
+    Certificate(String),
+    /// The crypto provider refused the key.
+    #[error("the key cannot be used: {0}")]
+    Key(#[source] rustls::Error),
+    /// A certificate could not be made.
+    #[error("no certificate could be made: {0}")]
+    Generate(#[source] rcgen::Error),
+}

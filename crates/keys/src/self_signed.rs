@@ -1,0 +1,155 @@
+//! The certificate of a server that nobody has given one: made on first start, kept in the data folder.
+
+use crate::{Error, Identity};
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SerialNumber,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// The certificate in the data folder, PEM.
+pub const CERTIFICATE_FILE: &str = "mux.crt";
+/// Its private key, PEM, readable by the owner only.
+pub const KEY_FILE: &str = "mux.key";
+
+/// How long a new certificate is good. Every renewal makes people accept a new fingerprint, and nothing but the
+/// fingerprint vouches for it, so it is long; a site that wants short lives brings a certificate of its own.
+const VALIDITY: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+/// Clocks of clients may be behind by this much.
+const BACKDATED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Names that always stand in the certificate, beside the machine's own.
+const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// Loads the certificate of the data folder, or makes one if there is none yet or the one there has expired.
+///
+/// # Errors
+/// A pair of which one half is missing, damaged or does not fit the other: it is never replaced in silence,
+/// because clients may have been told its fingerprint.
+pub fn load_or_create(
+    dir: &Path,
+    host_names: &[String],
+    now: SystemTime,
+) -> Result<Identity, Error> {
+    let (certificate, key) = (dir.join(CERTIFICATE_FILE), dir.join(KEY_FILE));
+    if !exists(&certificate)? && !exists(&key)? {
+        return create(&certificate, &key, host_names, now);
+    }
+    let identity = load(&certificate, &key)?;
+    if identity.not_after()? <= now {
+        return create(&certificate, &key, host_names, now);
+    }
+    Ok(identity)
+}
+
+fn exists(path: &Path) -> Result<bool, Error> {
+    path.try_exists().map_err(|cause| Error::File {
+        path: path.to_owned(),
+        cause,
+    })
+}
+
+fn load(certificate: &Path, key: &Path) -> Result<Identity, Error> {
+    let damaged = |path: &Path| Error::Damaged {
+        path: path.to_owned(),
+    };
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&read(certificate)?)
+        .collect::<Result<_, _>>()
+        .map_err(|_| damaged(certificate))?;
+    if chain.is_empty() {
+        return Err(damaged(certificate));
+    }
+    let private = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|_| damaged(key))?;
+    let identity = Identity::new(chain, private);
+    // A key of another certificate is found here, and not by the first client.
+    identity.certified_key().map_err(|_| Error::Mismatch {
+        certificate: certificate.to_owned(),
+        key: key.to_owned(),
+    })?;
+    Ok(identity)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|cause| Error::File {
+        path: path.to_owned(),
+        cause,
+    })
+}
+
+fn create(
+    certificate: &Path,
+    key: &Path,
+    host_names: &[String],
+    now: SystemTime,
+) -> Result<Identity, Error> {
+    let (certificate_pem, key_pem) = make(host_names, now).map_err(Error::Generate)?;
+    // The key first: a certificate without its key is the worse half to be left with after a power cut.
+    write(key, key_pem.as_bytes(), 0o600)?;
+    write(certificate, certificate_pem.as_bytes(), 0o644)?;
+    load(certificate, key)
+}
+
+fn make(host_names: &[String], now: SystemTime) -> Result<(String, String), rcgen::Error> {
+    let mut names: Vec<String> = LOCAL_NAMES.map(str::to_owned).to_vec();
+    // A machine's name that cannot stand in a certificate is left out; the fingerprint is what people check.
+    let fits = |name: &&String| name.is_ascii() && !name.is_empty() && !names.contains(name);
+    let more: Vec<String> = host_names.iter().filter(fits).cloned().collect();
+    names.extend(more);
+    let common_name = names.last().cloned().unwrap_or_default();
+
+    let mut params = CertificateParams::new(names)?;
+    params.distinguished_name = DistinguishedName::new();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, common_name);
+    params
+        .distinguished_name
+        .push(DnType::OrganizationName, "Isochron self-signed");
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.not_before = (now - BACKDATED).into();
+    params.not_after = (now + VALIDITY).into();
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    params.serial_number = Some(serial(&key));
+    Ok((params.self_signed(&key)?.pem(), key.serialize_pem()))
+}
+
+/// A serial number as unpredictable as the key that it is derived from.
+fn serial(key: &KeyPair) -> SerialNumber {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, key.public_key_raw());
+    let mut serial = digest.as_ref().to_vec();
+    serial.truncate(16);
+    if let Some(first) = serial.first_mut() {
+        // Positive, and of the same length every time.
+        *first = (*first & 0x7f) | 0x40;
+    }
+    SerialNumber::from(serial)
+}
+
+/// Writes a whole file or none: the name appears when every byte is on the disk.
+fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
+    let unfinished: PathBuf = path.with_extension("new");
+    let write = || -> io::Result<()> {
+        let _ = fs::remove_file(&unfinished);
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&unfinished)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, path)?;
+        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    };
+    write().map_err(|cause| Error::File {
+        path: path.to_owned(),
+        cause,
+    })
+}

@@ -1,0 +1,121 @@
+//! The self-signed certificate on disk, looked at with OpenSSL.
+
+use keys::{Error, self_signed};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "isochron-keys-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn load(dir: &Path, now: SystemTime) -> Result<keys::Identity, Error> {
+    self_signed::load_or_create(dir, &["chat.example.com".to_owned()], now)
+}
+
+fn openssl(dir: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("openssl")
+        .args(arguments)
+        .current_dir(dir)
+        .output()
+        .expect("package openssl");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn openssl_reads_what_was_made() {
+    let dir = Folder::new();
+    let made = load(&dir.0, SystemTime::now()).unwrap();
+    let shown = openssl(
+        &dir.0,
+        &[
+            "x509",
+            "-in",
+            "mux.crt",
+            "-noout",
+            "-text",
+            "-fingerprint",
+            "-sha256",
+        ],
+    );
+    for part in [
+        "DNS:localhost",
+        "DNS:chat.example.com",
+        "IP Address:127.0.0.1",
+        "CN = chat.example.com",
+        "CA:FALSE",
+        "TLS Web Server Authentication",
+        "prime256v1",
+        &made.fingerprint_display(),
+    ] {
+        assert!(shown.contains(part), "{part} is not in {shown}");
+    }
+    openssl(
+        &dir.0,
+        &["verify", "-x509_strict", "-CAfile", "mux.crt", "mux.crt"],
+    );
+    let mode = fs::metadata(dir.0.join("mux.key"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn the_same_certificate_is_shown_after_a_restart_until_it_expires() {
+    let dir = Folder::new();
+    let now = SystemTime::now();
+    let first = load(&dir.0, now).unwrap().fingerprint_sha256();
+    assert_eq!(load(&dir.0, now).unwrap().fingerprint_sha256(), first);
+    let later = now + Duration::from_secs(11 * 365 * 24 * 60 * 60);
+    let renewed = load(&dir.0, later).unwrap();
+    assert_ne!(renewed.fingerprint_sha256(), first);
+    assert!(renewed.not_after().unwrap() > later);
+}
+
+#[test]
+fn a_damaged_pair_is_said_and_kept() {
+    let (one, other) = (Folder::new(), Folder::new());
+    load(&one.0, SystemTime::now()).unwrap();
+    load(&other.0, SystemTime::now()).unwrap();
+    let certificate = fs::read(one.0.join("mux.crt")).unwrap();
+
+    fs::copy(other.0.join("mux.key"), one.0.join("mux.key")).unwrap();
+    let error = load(&one.0, SystemTime::now()).unwrap_err();
+    assert!(matches!(error, Error::Mismatch { .. }), "{error}");
+
+    fs::write(one.0.join("mux.key"), "no key").unwrap();
+    let error = load(&one.0, SystemTime::now()).unwrap_err();
+    assert!(error.to_string().contains("mux.key is damaged"), "{error}");
+
+    fs::remove_file(one.0.join("mux.key")).unwrap();
+    let error = load(&one.0, SystemTime::now()).unwrap_err();
+    assert!(error.to_string().contains("mux.key"), "{error}");
+    assert_eq!(fs::read(one.0.join("mux.crt")).unwrap(), certificate);
+}
