@@ -5,6 +5,7 @@
 //! How names compare, everywhere in this crate: first byte for byte, then *folded*: without white space at both
 //! ends and each character in lower case by Unicode's rules that need no language and no context. Accents count,
 //! and text is not normalised: a composed and a decomposed `é` are two names.
+#![forbid(unsafe_code)]
 
 mod directory;
 mod error;

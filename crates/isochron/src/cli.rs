@@ -202,9 +202,17 @@ mod tests {
 
     #[test]
     fn every_command_takes_the_folder_and_the_settings() {
-        for words in ["demo", "run", "user list", "group add g --member a --member b", "sessions", "sessions end x"] {
+        for words in [
+            "demo",
+            "run",
+            "user list",
+            "group add g --member a --member b",
+            "sessions",
+            "sessions end x",
+        ] {
             let line = format!("isochron {words} --config c.ini --data d");
-            let cli = Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));
+            let cli = Cli::try_parse_from(line.split(' '))
+                .unwrap_or_else(|error| panic!("{line}: {error}"));
             assert_eq!(cli.global.data, Some(PathBuf::from("d")), "{line}");
             assert_eq!(cli.global.config, Some(PathBuf::from("c.ini")), "{line}");
         }
@@ -212,9 +220,14 @@ mod tests {
 
     #[test]
     fn sessions_are_listed_with_and_without_the_word() {
-        for line in ["isochron sessions --without-tls", "isochron sessions list --without-tls"] {
-            let Ok(Cli { command: Command::Admin(Admin::Sessions(sessions)), .. }) =
-                Cli::try_parse_from(line.split(' '))
+        for line in [
+            "isochron sessions --without-tls",
+            "isochron sessions list --without-tls",
+        ] {
+            let Ok(Cli {
+                command: Command::Admin(Admin::Sessions(sessions)),
+                ..
+            }) = Cli::try_parse_from(line.split(' '))
             else {
                 panic!("{line}");
             };

@@ -41,26 +41,47 @@ const PEER_PATIENCE: Duration = Duration::from_secs(60);
 const BUSY_PATIENCE: Duration = Duration::from_secs(10);
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
-/// What a command may ask.
-#[derive(Debug, Serialize, Deserialize)]
+/// What a command may ask. Not printable: it carries hashes.
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
     AddUser(UserRecord),
-    ImportUsers { users: Vec<UserRecord> },
+    ImportUsers {
+        users: Vec<UserRecord>,
+    },
     ListUsers,
-    SetPassword { user: String, password_hash: String },
-    SetDisabled { user: String, disabled: bool },
-    RemoveUser { user: String },
-    JoinGroup { group: String, name: Option<String>, members: Vec<String> },
-    LeaveGroup { group: String, members: Vec<String> },
-    RemoveGroup { group: String },
+    SetPassword {
+        user: String,
+        password_hash: String,
+    },
+    SetDisabled {
+        user: String,
+        disabled: bool,
+    },
+    RemoveUser {
+        user: String,
+    },
+    JoinGroup {
+        group: String,
+        name: Option<String>,
+        members: Vec<String>,
+    },
+    LeaveGroup {
+        group: String,
+        members: Vec<String>,
+    },
+    RemoveGroup {
+        group: String,
+    },
     ListGroups,
     ListSessions,
-    EndSession { id: String },
+    EndSession {
+        id: String,
+    },
 }
 
 /// Somebody to be added or updated.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct UserRecord {
     pub(crate) user: String,
     pub(crate) name: String,
@@ -76,13 +97,27 @@ pub(crate) enum Answer {
     /// It is done, and on the disk.
     Done,
     /// It is done; so many sessions of the user were ended.
-    DoneAndEnded { sessions: usize },
-    Imported { added: usize, updated: usize, groups_added: usize },
-    Users { users: Vec<UserRow> },
-    Groups { groups: Vec<GroupRow> },
-    Sessions { sessions: Vec<SessionRow> },
+    DoneAndEnded {
+        sessions: usize,
+    },
+    Imported {
+        added: usize,
+        updated: usize,
+        groups_added: usize,
+    },
+    Users {
+        users: Vec<UserRow>,
+    },
+    Groups {
+        groups: Vec<GroupRow>,
+    },
+    Sessions {
+        sessions: Vec<SessionRow>,
+    },
     /// It was not done.
-    Refused { why: String },
+    Refused {
+        why: String,
+    },
 }
 
 /// Somebody in a list.
@@ -123,7 +158,10 @@ impl Request {
 
     /// Whether it makes the data folder if there is none. The others would only hide a mistyped folder.
     fn makes_folder(&self) -> bool {
-        matches!(self, Request::AddUser(_) | Request::ImportUsers { .. } | Request::JoinGroup { .. })
+        matches!(
+            self,
+            Request::AddUser(_) | Request::ImportUsers { .. } | Request::JoinGroup { .. }
+        )
     }
 }
 
@@ -146,7 +184,10 @@ pub(crate) fn listen(data: &Path) -> anyhow::Result<UnixListener> {
         listener
     };
     made().with_context(|| {
-        format!("cannot make the control socket {} (its path may have 107 bytes at most)", path.display())
+        format!(
+            "cannot make the control socket {} (its path may have 107 bytes at most)",
+            path.display()
+        )
     })
 }
 
@@ -182,11 +223,17 @@ async fn serve_peer(stream: tokio::net::UnixStream, directory: Directory, commun
             _ => return,
         }
         let answer = match serde_json::from_slice(&line) {
-            _ if line.last() != Some(&b'\n') => refused("the request is too long for the server, or cut off"),
+            _ if line.last() != Some(&b'\n') => {
+                refused("the request is too long for the server, or cut off")
+            }
             Ok(request) => carry_out(request, &directory, Some(&community)).await,
-            Err(error) => refused(&format!("the server does not know this request ({error}); is it of another version?")),
+            Err(error) => refused(&format!(
+                "the server does not know this request ({error}); is it of another version?"
+            )),
         };
-        let Ok(mut text) = serde_json::to_vec(&answer) else { return };
+        let Ok(mut text) = serde_json::to_vec(&answer) else {
+            return;
+        };
         text.push(b'\n');
         if writer.write_all(&text).await.is_err() {
             return;
@@ -195,7 +242,11 @@ async fn serve_peer(stream: tokio::net::UnixStream, directory: Directory, commun
 }
 
 /// Does what is asked, in the server or in a command that has the data folder for itself.
-async fn carry_out(request: Request, directory: &Directory, community: Option<&Community>) -> Answer {
+async fn carry_out(
+    request: Request,
+    directory: &Directory,
+    community: Option<&Community>,
+) -> Answer {
     let before = community.map(|_| directory.groups());
     let answer = match answer_to(request, directory, community).await {
         Ok(answer) => answer,
@@ -204,8 +255,17 @@ async fn carry_out(request: Request, directory: &Directory, community: Option<&C
     if let (Some(community), Some(before)) = (community, before) {
         for group in directory.groups() {
             let old = before.iter().find(|old| old.id == group.id);
-            let old: HashSet<&str> = old.into_iter().flat_map(|old| &old.members).map(String::as_str).collect();
-            let joined: Vec<_> = group.members.iter().filter(|m| !old.contains(m.as_str())).cloned().collect();
+            let old: HashSet<&str> = old
+                .into_iter()
+                .flat_map(|old| &old.members)
+                .map(String::as_str)
+                .collect();
+            let joined: Vec<_> = group
+                .members
+                .iter()
+                .filter(|m| !old.contains(m.as_str()))
+                .cloned()
+                .collect();
             if !joined.is_empty() {
                 community.group_grew(&group.id, &joined);
             }
@@ -225,30 +285,61 @@ async fn answer_to(
             Ok(Answer::Done)
         }
         Request::ImportUsers { users } => {
-            let people = users.into_iter().map(UserRecord::into_person).collect::<Result<_, _>>()?;
+            let people = users
+                .into_iter()
+                .map(UserRecord::into_person)
+                .collect::<Result<_, _>>()?;
             let summary = directory.import(people).await?;
-            let identity::ImportSummary { added, updated, groups_added } = summary;
-            Ok(Answer::Imported { added, updated, groups_added })
+            let identity::ImportSummary {
+                added,
+                updated,
+                groups_added,
+            } = summary;
+            Ok(Answer::Imported {
+                added,
+                updated,
+                groups_added,
+            })
         }
         Request::ListUsers => {
             let people = directory.people();
-            Ok(Answer::Users { users: people.iter().map(|person| user_row(person, directory)).collect() })
+            Ok(Answer::Users {
+                users: people
+                    .iter()
+                    .map(|person| user_row(person, directory))
+                    .collect(),
+            })
         }
-        Request::SetPassword { user, password_hash } => {
-            directory.set_password(&user, HashedPassword::parse(&password_hash)?).await?;
+        Request::SetPassword {
+            user,
+            password_hash,
+        } => {
+            directory
+                .set_password(&user, HashedPassword::parse(&password_hash)?)
+                .await?;
             Ok(Answer::Done)
         }
         Request::SetDisabled { user, disabled } => {
             directory.set_disabled(&user, disabled).await?;
             let person = directory.person(user.as_bytes()).filter(|_| disabled);
-            Ok(ended(community, person.map_or(user, |person| person.id.clone()), disabled))
+            Ok(ended(
+                community,
+                person.map_or(user, |person| person.id.clone()),
+                disabled,
+            ))
         }
         Request::RemoveUser { user } => {
             let id = directory.remove(&user).await?;
             Ok(ended(community, id, true))
         }
-        Request::JoinGroup { group, name, members } => {
-            directory.join_group(&group, name.as_deref(), &members).await?;
+        Request::JoinGroup {
+            group,
+            name,
+            members,
+        } => {
+            directory
+                .join_group(&group, name.as_deref(), &members)
+                .await?;
             Ok(Answer::Done)
         }
         Request::LeaveGroup { group, members } => {
@@ -266,11 +357,15 @@ async fn answer_to(
                 name: group.name.clone(),
                 members: group.members.clone(),
             };
-            Ok(Answer::Groups { groups: groups.iter().map(|group| row(group)).collect() })
+            Ok(Answer::Groups {
+                groups: groups.iter().map(|group| row(group)).collect(),
+            })
         }
         Request::ListSessions => {
             let sessions = community.map(Community::sessions).unwrap_or_default();
-            Ok(Answer::Sessions { sessions: sessions.into_iter().map(session_row).collect() })
+            Ok(Answer::Sessions {
+                sessions: sessions.into_iter().map(session_row).collect(),
+            })
         }
         Request::EndSession { id } => match community {
             Some(community) if community.end_session(&id) => Ok(Answer::Done),
@@ -281,15 +376,32 @@ async fn answer_to(
 
 /// Ends the sessions of somebody who may not be here any more.
 fn ended(community: Option<&Community>, user: String, must_go: bool) -> Answer {
-    let sessions = community.filter(|_| must_go).map_or(0, |community| community.end_user(&user));
+    let sessions = community
+        .filter(|_| must_go)
+        .map_or(0, |community| community.end_user(&user));
     Answer::DoneAndEnded { sessions }
 }
 
 impl UserRecord {
     fn into_person(self) -> Result<HashedPerson, IdentityError> {
-        let UserRecord { user: id, name, mail, password_hash, groups } = self;
-        let password = password_hash.as_deref().map(HashedPassword::parse).transpose()?;
-        Ok(HashedPerson { id, name, mail, password, groups })
+        let UserRecord {
+            user: id,
+            name,
+            mail,
+            password_hash,
+            groups,
+        } = self;
+        let password = password_hash
+            .as_deref()
+            .map(HashedPassword::parse)
+            .transpose()?;
+        Ok(HashedPerson {
+            id,
+            name,
+            mail,
+            password,
+            groups,
+        })
     }
 }
 
@@ -298,20 +410,43 @@ fn user_row(person: &Person, directory: &Directory) -> UserRow {
         user: person.id.clone(),
         name: person.name.clone(),
         mail: person.mail.clone(),
-        groups: directory.groups_of(&person.id).iter().map(|group| group.id.clone()).collect(),
+        groups: directory
+            .groups_of(&person.id)
+            .iter()
+            .map(|group| group.id.clone())
+            .collect(),
         disabled: person.disabled,
     }
 }
 
 fn session_row(session: SessionInfo) -> SessionRow {
-    let SessionInfo { id, user, address, transport, login_type, since } = session;
+    let SessionInfo {
+        id,
+        user,
+        address,
+        transport,
+        login_type,
+        since,
+    } = session;
     // A clock before 1970 is not worth an error here.
-    let since_unix_s = since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    SessionRow { id, user, address, transport: transport.to_owned(), login_type, since_unix_s }
+    let since_unix_s = since
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    SessionRow {
+        id,
+        user,
+        address,
+        transport: transport.to_owned(),
+        login_type,
+        since_unix_s,
+    }
 }
 
 fn refused(why: &str) -> Answer {
-    Answer::Refused { why: why.to_owned() }
+    Answer::Refused {
+        why: why.to_owned(),
+    }
 }
 
 /// Has a request carried out: by the server that runs on the folder, else here. Not to be called on a reactor.
@@ -346,18 +481,24 @@ fn reach(data: &DataDir, request: &Request) -> anyhow::Result<Reached> {
     let deadline = Instant::now() + BUSY_PATIENCE;
     loop {
         match data.lock_within(Duration::ZERO)? {
-            Some(_) if request.needs_server() => bail!("no server is running on the data folder {place}"),
+            Some(_) if request.needs_server() => {
+                bail!("no server is running on the data folder {place}")
+            }
             Some(lock) => return Ok(Reached::Folder(lock)),
             None => {}
         }
         match UnixStream::connect(&socket) {
             Ok(stream) => return Ok(Reached::Server(stream)),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                bail!("the server on {place} belongs to another user of this machine; run the command as that user")
+                bail!(
+                    "the server on {place} belongs to another user of this machine; run the command as that user"
+                )
             }
             // The folder is in the hands of a server that starts or of another command.
             Err(_) if Instant::now() < deadline => std::thread::sleep(BUSY_PAUSE),
-            Err(error) => bail!("another process uses the data folder {place} and does not answer: {error}"),
+            Err(error) => {
+                bail!("another process uses the data folder {place} and does not answer: {error}")
+            }
         }
     }
 }
@@ -366,25 +507,32 @@ fn converse(stream: UnixStream, request: &Request) -> anyhow::Result<Answer> {
     let mut text = serde_json::to_vec(request)?;
     text.push(b'\n');
     if text.len() > REQUEST_BYTES_MAX {
-        bail!("this is too much for a running server at once; do it in parts, or while the server is stopped");
+        bail!(
+            "this is too much for a running server at once; do it in parts, or while the server is stopped"
+        );
     }
     let mut line = String::new();
     let mut talk = || -> io::Result<()> {
         stream.set_read_timeout(Some(PEER_PATIENCE))?;
         stream.set_write_timeout(Some(PEER_PATIENCE))?;
         (&stream).write_all(&text)?;
-        BufReader::new(&stream).take(ANSWER_BYTES_MAX).read_line(&mut line)?;
+        BufReader::new(&stream)
+            .take(ANSWER_BYTES_MAX)
+            .read_line(&mut line)?;
         Ok(())
     };
     talk().context("the server did not answer; whether it did what was asked is not known")?;
     if line.is_empty() {
         bail!("the server ended before it answered; whether it did what was asked is not known");
     }
-    serde_json::from_str(&line).context("the server's answer cannot be read; is it of another version?")
+    serde_json::from_str(&line)
+        .context("the server's answer cannot be read; is it of another version?")
 }
 
 fn alone(data: &Path, request: Request) -> anyhow::Result<Answer> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
     runtime.block_on(async {
         let store = Store::open(data)?;
         let directory = Directory::open(store.clone()).await?;

@@ -5,6 +5,7 @@
 //! "on the disk", and a thousand users that save at once cost a few disk flushes, not a thousand.
 //!
 //! The store holds records, never rules: who may log in or be seen is decided elsewhere.
+#![forbid(unsafe_code)]
 
 mod engine;
 mod error;

@@ -13,18 +13,34 @@ pub(super) fn run(command: Group, data: &DataDir) -> anyhow::Result<()> {
                 Answer::Groups { groups } => groups,
                 other => return Err(unexpected(&other)),
             };
-            return if form.json { print_json(&groups) } else { print(&shown(groups)) };
+            return if form.json {
+                print_json(&groups)
+            } else {
+                print(&shown(groups))
+            };
         }
-        Group::Add { group, name, members } => {
+        Group::Add {
+            group,
+            name,
+            members,
+        } => {
             let said = match members.len() {
                 0 => format!("there is a group {group}\n"),
                 count => format!("group {group}: members given: {count}\n"),
             };
-            (said, Request::JoinGroup { group, name, members })
+            (
+                said,
+                Request::JoinGroup {
+                    group,
+                    name,
+                    members,
+                },
+            )
         }
-        Group::Remove { group, members } if members.is_empty() => {
-            (format!("removed group {group}\n"), Request::RemoveGroup { group })
-        }
+        Group::Remove { group, members } if members.is_empty() => (
+            format!("removed group {group}\n"),
+            Request::RemoveGroup { group },
+        ),
         Group::Remove { group, members } => {
             let said = format!("group {group}: members taken out: {}\n", members.len());
             (said, Request::LeaveGroup { group, members })
@@ -35,7 +51,15 @@ pub(super) fn run(command: Group, data: &DataDir) -> anyhow::Result<()> {
 }
 
 fn shown(groups: Vec<GroupRow>) -> String {
-    let rows: Vec<_> =
-        groups.into_iter().map(|GroupRow { group, name, members }| [group, name, members.join(", ")]).collect();
+    let rows: Vec<_> = groups
+        .into_iter()
+        .map(
+            |GroupRow {
+                 group,
+                 name,
+                 members,
+             }| [group, name, members.join(", ")],
+        )
+        .collect();
     table(["GROUP", "NAME", "MEMBERS"], &rows)
 }

@@ -29,7 +29,12 @@ pub(super) fn ask(source: &PasswordSource, user: &str) -> anyhow::Result<HashedP
 /// A line without its end.
 fn read_line(stdin: &Stdin) -> anyhow::Result<Zeroizing<String>> {
     let mut line = Zeroizing::new(String::new());
-    if stdin.lock().read_line(&mut line).context("the password cannot be read")? == 0 {
+    if stdin
+        .lock()
+        .read_line(&mut line)
+        .context("the password cannot be read")?
+        == 0
+    {
         bail!("there is no password on standard input");
     }
     let end = line.trim_end_matches(['\n', '\r']).len();

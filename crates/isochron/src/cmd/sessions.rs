@@ -30,12 +30,21 @@ fn show(list: &SessionList, data: &DataDir) -> anyhow::Result<()> {
     if list.form.json {
         return print_json(&sessions);
     }
-    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now_s = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
     let rows: Vec<_> = sessions
         .into_iter()
         .map(|session| {
             let age = age(now_s.saturating_sub(session.since_unix_s));
-            [session.id, session.user, session.address.to_string(), session.transport, age]
+            [
+                session.id,
+                session.user,
+                session.address.to_string(),
+                session.transport,
+                age,
+            ]
         })
         .collect();
     print(&(table(["SESSION", "USER", "ADDRESS", "TRANSPORT", "SINCE"], &rows) + &count))
@@ -51,12 +60,18 @@ fn count(sessions: &[SessionRow]) -> String {
     for session in sessions {
         *by_transport.entry(session.transport.as_str()).or_insert(0) += 1;
     }
-    let by_transport: Vec<_> = by_transport.iter().map(|(transport, count)| format!("{transport} {count}")).collect();
+    let by_transport: Vec<_> = by_transport
+        .iter()
+        .map(|(transport, count)| format!("{transport} {count}"))
+        .collect();
     let without_tls = sessions.iter().filter(|session| !has_tls(session)).count();
     let total = sessions.len();
     match total {
         0 => "sessions: 0\n".to_owned(),
-        _ => format!("sessions: {total} ({}); without TLS: {without_tls}\n", by_transport.join(", ")),
+        _ => format!(
+            "sessions: {total} ({}); without TLS: {without_tls}\n",
+            by_transport.join(", ")
+        ),
     }
 }
 
@@ -89,7 +104,14 @@ mod tests {
 
     #[test]
     fn the_count_tells_who_comes_without_tls() {
-        let sessions = ["tls1.3", "legacy-rc2-128", "tls1.2", "legacy-rc2-40", "legacy-rc2-128"].map(session);
+        let sessions = [
+            "tls1.3",
+            "legacy-rc2-128",
+            "tls1.2",
+            "legacy-rc2-40",
+            "legacy-rc2-128",
+        ]
+        .map(session);
         assert_eq!(
             count(&sessions),
             "sessions: 5 (legacy-rc2-128 2, legacy-rc2-40 1, tls1.2 1, tls1.3 1); without TLS: 3\n"
@@ -99,9 +121,12 @@ mod tests {
 
     #[test]
     fn ages_are_told_in_the_two_largest_units() {
-        for (seconds, told) in
-            [(0, "0 s ago"), (61, "1 min ago"), (3_661, "1 h 1 min ago"), (90_000, "1 d 1 h ago")]
-        {
+        for (seconds, told) in [
+            (0, "0 s ago"),
+            (61, "1 min ago"),
+            (3_661, "1 h 1 min ago"),
+            (90_000, "1 d 1 h ago"),
+        ] {
             assert_eq!(age(seconds), told);
         }
     }

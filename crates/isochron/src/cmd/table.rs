@@ -15,7 +15,9 @@ pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -
         }
         line.trim_end().to_owned() + "\n"
     };
-    let rows = rows.iter().map(|row| line(std::array::from_fn(|column| row[column].as_str())));
+    let rows = rows
+        .iter()
+        .map(|row| line(std::array::from_fn(|column| row[column].as_str())));
     line(headings) + &rows.collect::<String>()
 }
 
@@ -25,7 +27,13 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_entry() {
-        let rows = [["bob".to_owned(), "Jürgen".to_owned(), String::new()], ["a".to_owned(), "B".to_owned(), "c".to_owned()]];
-        assert_eq!(table(["USER", "NAME", "X"], &rows), "USER  NAME    X\nbob   Jürgen\na     B       c\n");
+        let rows = [
+            ["bob".to_owned(), "Jürgen".to_owned(), String::new()],
+            ["a".to_owned(), "B".to_owned(), "c".to_owned()],
+        ];
+        assert_eq!(
+            table(["USER", "NAME", "X"], &rows),
+            "USER  NAME    X\nbob   Jürgen\na     B       c\n"
+        );
     }
 }
