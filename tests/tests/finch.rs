@@ -13,8 +13,7 @@ use std::process::Command;
 #[test]
 fn finch_shows_a_message() {
     let mut server = Server::start(Ports::Shared, &[]);
-    let port = server.legacy_port();
-    finch_gets_a_message(&server, port);
+    talk_to_finch(&server, server.legacy_port());
     server.stop();
 }
 
@@ -22,21 +21,20 @@ fn finch_shows_a_message() {
 fn finch_shows_a_message_that_came_through_tls() {
     let mut server = Server::start(Ports::StrictTls, &[]);
     let tunnel = Tunnel::to(server.tls_port());
-    let port = tunnel.port();
-    let alice = Client::new("127.0.0.1", port, "alice", &password_of("alice"));
-    talk_to_finch(alice, Finch::start(&server, port, "bob"));
+    talk_to_finch(&server, tunnel.port());
     server.stop();
 }
 
-fn finch_gets_a_message(server: &Server, port: u16) {
-    let alice = Client::new("127.0.0.1", port, "alice", &password_of("alice"));
-    talk_to_finch(alice, Finch::start(server, port, "bob"));
-}
-
-fn talk_to_finch(mut alice: Client, finch: Finch) {
+fn talk_to_finch(server: &Server, port: u16) {
+    let mut alice = Client::new("127.0.0.1", port, "alice", &password_of("alice"));
     alice.login();
-    alice.tell(&["watch", "bob"]);
+    alice.tell(&["attribute-watch", "0x6"]);
+    alice.watch("bob", "offline");
+
+    let finch = Finch::start(server, port, "bob");
     alice.expect_status("bob", "active");
+    // Finch says that it takes files: the last thing it tells when it logs in.
+    alice.expect(&["attribute", "user=bob", "key=0x6"]);
 
     alice.open("bob");
     alice.tell(&[
