@@ -1,0 +1,195 @@
+//! What is wrong, and what is worth knowing.
+
+use std::fmt;
+
+use miette::{
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError,
+    MietteSpanContents, SourceCode, SourceSpan, SpanContents,
+};
+
+use crate::Origin;
+
+/// Characters of a line that a message shows at most: enough for any real setting, little for a hostile file.
+const EXCERPT_CHARS_MAX: usize = 160;
+
+/// A warning: the server starts, but somebody should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// A sentence without a full stop.
+    pub text: String,
+    /// What it is about.
+    pub origin: Origin,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Origin::Default => f.write_str(&self.text),
+            origin => write!(f, "{origin}: {}", self.text),
+        }
+    }
+}
+
+/// One thing that stops the start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{origin}: {setting}: {problem}")]
+pub struct Fault {
+    /// The setting it is about, or the file.
+    pub setting: String,
+    /// Where the value came from.
+    pub origin: Origin,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What was expected instead, or what to do.
+    pub expected: String,
+    pub(crate) excerpt: Option<Excerpt>,
+}
+
+/// Everything that stops the start, found in one pass.
+///
+/// `Display` gives plain lines. As a [`miette::Diagnostic`], or by [`Faults::render`], each fault is shown with
+/// its source line and a caret. Only the faulty line itself is shown, never its neighbours, which may hold passwords.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults(pub(crate) Vec<Fault>);
+
+impl Faults {
+    /// The faults, in the order in which they were met.
+    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+        self.0.iter()
+    }
+
+    /// The report for a terminal, with source lines and carets.
+    pub fn render(&self, colour: bool) -> String {
+        let theme = if colour {
+            GraphicalTheme::unicode()
+        } else {
+            GraphicalTheme::unicode_nocolor()
+        };
+        let mut text = String::new();
+        match GraphicalReportHandler::new_themed(theme).render_report(&mut text, self) {
+            Ok(()) => text,
+            Err(fmt::Error) => self.to_string(),
+        }
+    }
+
+    fn heading(&self) -> String {
+        match self.0.len() {
+            1 => "the configuration has a fault".to_owned(),
+            count => format!("the configuration has {count} faults"),
+        }
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.heading())?;
+        for fault in &self.0 {
+            write!(f, "\n  {fault}; expected {}", fault.expected)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Faults {}
+
+impl Diagnostic for Faults {
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        Some(Box::new(
+            self.0.iter().map(|fault| fault as &dyn Diagnostic),
+        ))
+    }
+}
+
+impl Diagnostic for Fault {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(format!("expected {}", self.expected)))
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.excerpt
+            .as_ref()
+            .map(|excerpt| excerpt as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let excerpt = self.excerpt.as_ref()?;
+        let label = LabeledSpan::new(Some("here".to_owned()), excerpt.start, excerpt.length);
+        Some(Box::new(std::iter::once(label)))
+    }
+}
+
+/// One line of a source with a marked part, made safe to print.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Excerpt {
+    source: String,
+    line: usize,
+    text: String,
+    start: usize,
+    length: usize,
+}
+
+impl Excerpt {
+    /// A line in three parts, of which the middle one is marked. `line` counts from 1.
+    ///
+    /// The marked part is masked if the line names a password.
+    pub(crate) fn new(source: String, line: usize, before: &str, marked: &str) -> Excerpt {
+        let before = printable(before);
+        let secret = before.to_ascii_uppercase().contains("PASSWORD");
+        let marked = if secret {
+            "•••".to_owned()
+        } else {
+            printable(marked)
+        };
+        let (start, length) = (before.len(), marked.len());
+        Excerpt {
+            source,
+            line,
+            text: before + &marked,
+            start,
+            length,
+        }
+    }
+}
+
+impl SourceCode for Excerpt {
+    /// Gives the one line, whatever context is asked for: its neighbours may hold passwords.
+    fn read_span<'a>(
+        &'a self,
+        _: &SourceSpan,
+        _: usize,
+        _: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let whole = SourceSpan::from((0, self.text.len()));
+        let line = self.line.saturating_sub(1);
+        let contents = MietteSpanContents::new_named(
+            self.source.clone(),
+            self.text.as_bytes(),
+            whole,
+            line,
+            0,
+            1,
+        );
+        Ok(Box::new(contents))
+    }
+}
+
+/// The text with control characters replaced and cut to a length a person reads.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown: String = text
+        .chars()
+        .take(EXCERPT_CHARS_MAX)
+        .map(|c| {
+            if c == '\t' {
+                ' '
+            } else if c.is_control() {
+                '·'
+            } else {
+                c
+            }
+        })
+        .collect();
+    if text.chars().nth(EXCERPT_CHARS_MAX).is_some() {
+        shown.push('…');
+    }
+    shown
+}

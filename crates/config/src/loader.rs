@@ -1,0 +1,248 @@
+//! All sources as one set of values, and what was met on the way.
+
+use std::collections::HashMap;
+
+use crate::fault::{Excerpt, printable};
+use crate::names::{Standing, key_id, section_id, standing};
+use crate::settings::{Names, Row, Setting};
+use crate::tls::Scope;
+use crate::{Config, Fault, Faults, Note, Origin, Sourced, Sources, environment, ini};
+
+/// How strong a source is, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rank {
+    File,
+    SingleUnderscore,
+    Environment,
+    CommandLine,
+}
+
+/// One setting as some source gives it.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(crate) section: String,
+    pub(crate) key: String,
+    pub(crate) value: String,
+    pub(crate) origin: Origin,
+    pub(crate) excerpt: Excerpt,
+    pub(crate) rank: Rank,
+}
+
+impl Item {
+    /// The setting as messages name it.
+    pub(crate) fn name(&self) -> String {
+        printable(&key_id(&self.key))
+    }
+
+    pub(crate) fn same_setting(&self, other: &Item) -> bool {
+        self.id() == other.id()
+    }
+
+    fn id(&self) -> (String, String) {
+        (section_id(&self.section), key_id(&self.key))
+    }
+
+    pub(crate) fn fault(&self, problem: String, expected: String) -> Fault {
+        Fault {
+            setting: self.name(),
+            origin: self.origin.clone(),
+            problem,
+            expected,
+            excerpt: Some(self.excerpt.clone()),
+        }
+    }
+}
+
+/// The merged values of all sources. A blank value counts as absent.
+///
+/// Source: `docs/domain/tls-scopes.md` 18.2.
+pub(crate) struct Values {
+    by_id: HashMap<(String, String), Item>,
+}
+
+impl Values {
+    pub(crate) fn new(items: Vec<Item>) -> Values {
+        let mut by_id: HashMap<(String, String), Item> = HashMap::new();
+        for item in items.into_iter().filter(|item| !item.value.is_empty()) {
+            match by_id.get(&item.id()) {
+                Some(stronger) if stronger.rank > item.rank => {}
+                _ => {
+                    by_id.insert(item.id(), item);
+                }
+            }
+        }
+        Values { by_id }
+    }
+
+    /// The value of a name that may stand in several sections: the strongest source wins, then the first section.
+    pub(crate) fn find(&self, sections: &[&str], key: &str) -> Option<&Item> {
+        let items = sections
+            .iter()
+            .filter_map(|section| self.by_id.get(&(section_id(section), key_id(key))));
+        // Of equal ones `max_by_key` takes the last, hence backwards.
+        items.rev().max_by_key(|item| item.rank)
+    }
+
+    /// The value of a row: of its only name, or of the first of its scope's names that has one.
+    fn of_row(&self, row: &Row, scope: Scope) -> Option<&Item> {
+        match row.names {
+            Names::One(name) => self.find(row.sections, name),
+            Names::Scoped { suffix, .. } => scope.resolve(self, suffix),
+        }
+    }
+}
+
+/// Reads settings one after the other and gathers what is wrong.
+pub(crate) struct Loader {
+    pub(crate) values: Values,
+    notes: Vec<Note>,
+    faults: Vec<Fault>,
+}
+
+impl Loader {
+    pub(crate) fn new(sources: Sources) -> Loader {
+        let (mut notes, mut faults) = (Vec::new(), Vec::new());
+        let mut items = Vec::new();
+        if let Some(file) = &sources.ini {
+            items.extend(ini::parse(file, &mut notes, &mut faults));
+        }
+        items.extend(environment::parse(
+            sources.environment,
+            &mut notes,
+            &mut faults,
+        ));
+        items.extend(sources.command_line.into_iter().map(|argument| {
+            let shown = format!("{} ", argument.option);
+            Item {
+                section: argument.section.to_owned(),
+                key: argument.key.to_owned(),
+                excerpt: Excerpt::new("command line".to_owned(), 1, &shown, &argument.value),
+                value: argument.value.trim().to_owned(),
+                origin: Origin::CommandLine {
+                    option: argument.option,
+                },
+                rank: Rank::CommandLine,
+            }
+        }));
+        for item in &items {
+            notes.extend(strange_name(item));
+        }
+        Loader {
+            values: Values::new(items),
+            notes,
+            faults,
+        }
+    }
+
+    /// The value of a setting that has a default. `None` means that a fault was recorded.
+    pub(crate) fn get<T: Clone>(&mut self, setting: &Setting<T>) -> Option<Sourced<T>> {
+        self.get_scoped(setting, Scope::Mux)
+    }
+
+    /// The same for a setting that each scope may have for itself.
+    pub(crate) fn get_scoped<T: Clone>(
+        &mut self,
+        setting: &Setting<T>,
+        scope: Scope,
+    ) -> Option<Sourced<T>> {
+        if let Some(given) = self.given(setting, scope) {
+            return given;
+        }
+        match setting.kind.parse(setting.row.default.unwrap_or_default()) {
+            Ok(value) => Some(Sourced {
+                value,
+                origin: Origin::Default,
+            }),
+            Err(problem) => {
+                // A test parses every default, so this is a row without one; still, a message beats a panic.
+                self.faults.push(Fault {
+                    setting: setting.row.names().join(", "),
+                    origin: Origin::Default,
+                    problem,
+                    expected: setting.kind.expected(),
+                    excerpt: None,
+                });
+                None
+            }
+        }
+    }
+
+    /// The value of a setting that may be absent; also `None` if a fault was recorded.
+    pub(crate) fn get_optional<T: Clone>(&mut self, setting: &Setting<T>) -> Option<Sourced<T>> {
+        self.given(setting, Scope::Mux).flatten()
+    }
+
+    /// Whether some source gives a value, good or not.
+    pub(crate) fn is_set(&self, row: &Row) -> bool {
+        self.values.of_row(row, Scope::Mux).is_some()
+    }
+
+    /// What some source says: nothing, a faulty value (recorded), or a good one.
+    fn given<T: Clone>(
+        &mut self,
+        setting: &Setting<T>,
+        scope: Scope,
+    ) -> Option<Option<Sourced<T>>> {
+        let item = self.values.of_row(&setting.row, scope)?;
+        Some(match setting.kind.parse(&item.value) {
+            Ok(value) => Some(Sourced {
+                value,
+                origin: item.origin.clone(),
+            }),
+            Err(problem) => {
+                self.faults
+                    .push(item.fault(problem, setting.kind.expected()));
+                None
+            }
+        })
+    }
+
+    pub(crate) fn note(&mut self, text: &str, origin: Origin) {
+        self.notes.push(Note { text: text.to_owned(), origin });
+    }
+
+    /// Records a fault about the value a row has, with its source line, or about its default.
+    pub(crate) fn fault(&mut self, row: &Row, scope: Scope, problem: String, expected: &str) {
+        let expected = expected.to_owned();
+        let fault = match self.values.of_row(row, scope) {
+            Some(item) => item.fault(problem, expected),
+            None => Fault {
+                setting: row.names().join(", "),
+                origin: Origin::Default,
+                problem,
+                expected,
+                excerpt: None,
+            },
+        };
+        self.faults.push(fault);
+    }
+
+    pub(crate) fn push_fault(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    /// The result, once everything was read.
+    pub(crate) fn finish(self, config: Option<Config>) -> Result<(Config, Vec<Note>), Faults> {
+        match config {
+            Some(config) if self.faults.is_empty() => Ok((config, self.notes)),
+            _ => Err(Faults(self.faults)),
+        }
+    }
+}
+
+/// A note on a name that this version does not use.
+fn strange_name(item: &Item) -> Option<Note> {
+    let name = format!("[{}] {}", printable(&item.section), item.name());
+    let text = match standing(&item.section, &item.key) {
+        Standing::Used => return None,
+        Standing::Unused => format!("{name} is not used by this version and is ignored"),
+        Standing::Unknown { meant: Some(meant) } => {
+            format!("{name} is unknown and is ignored; did you mean {meant}?")
+        }
+        Standing::Unknown { meant: None } => format!("{name} is unknown and is ignored"),
+    };
+    Some(Note {
+        text,
+        origin: item.origin.clone(),
+    })
+}

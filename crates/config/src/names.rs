@@ -1,0 +1,182 @@
+//! How names compare, which ones exist, and which one somebody may have meant.
+
+use crate::settings::{self, documented};
+use crate::tls::Scope;
+
+/// Edits between a wrong name and the one that is suggested: two typing errors, not two different words.
+const EDITS_MAX: usize = 2;
+
+/// A section as it compares: without case, and with `_` for `-`, because a variable name cannot hold a hyphen.
+///
+/// Source: `docs/domain/tls-scopes.md` 2.3.
+pub(crate) fn section_id(name: &str) -> String {
+    name.to_lowercase().replace('-', "_")
+}
+
+/// A key as it compares and as it is printed.
+pub(crate) fn key_id(name: &str) -> String {
+    name.to_uppercase()
+}
+
+/// The sections that a variable with single underscores may name.
+pub(crate) fn known_sections() -> Vec<&'static str> {
+    let mut sections: Vec<_> = settings::rows()
+        .iter()
+        .flat_map(|entry| entry.row.sections)
+        .copied()
+        .collect();
+    sections.extend(documented::SETTINGS.iter().map(|(section, _)| *section));
+    sections.sort_unstable();
+    sections.dedup();
+    sections
+}
+
+/// What a name in a section is to this version.
+pub(crate) enum Standing {
+    /// A setting that is used.
+    Used,
+    /// A documented setting that this version does not use.
+    Unused,
+    /// Unknown; perhaps this one was meant.
+    Unknown { meant: Option<String> },
+}
+
+/// Looks a name up.
+pub(crate) fn standing(section: &str, key: &str) -> Standing {
+    let (section, key) = (section_id(section), key_id(key));
+    let used = used();
+    if used
+        .iter()
+        .any(|(in_section, name)| section_id(in_section) == section && *name == key)
+    {
+        return Standing::Used;
+    }
+    // `[Debug-StUsers]` takes the same keys as `[Debug]`, for one component.
+    let documented_section = if section.starts_with("debug_") {
+        "debug"
+    } else {
+        &section
+    };
+    let unused = unused();
+    if unused
+        .iter()
+        .any(|(in_section, name)| section_id(in_section) == documented_section && *name == key)
+    {
+        return Standing::Unused;
+    }
+    let candidates = used.iter().chain(&unused);
+    let nearest = candidates
+        .map(|(in_section, name)| (edits(name, &key), in_section, name))
+        .filter(|(count, _, name)| *count <= EDITS_MAX && *count * 4 <= name.len())
+        .min_by_key(|(count, in_section, _)| (*count, section_id(in_section) != section));
+    Standing::Unknown {
+        meant: nearest.map(|(_, in_section, name)| format!("[{in_section}] {name}")),
+    }
+}
+
+fn used() -> Vec<(&'static str, String)> {
+    let rows = settings::rows();
+    let pairs = rows.iter().flat_map(|entry| {
+        let names = entry.row.names();
+        entry
+            .row
+            .sections
+            .iter()
+            .flat_map(move |section| names.clone().into_iter().map(|name| (*section, name)))
+    });
+    pairs.collect()
+}
+
+fn unused() -> Vec<(&'static str, String)> {
+    let mut pairs: Vec<(&'static str, String)> = Vec::new();
+    for (section, keys) in documented::SETTINGS {
+        pairs.extend(keys.iter().map(|key| (*section, (*key).to_owned())));
+    }
+    for suffix in documented::TLS_SUFFIXES {
+        for scope in Scope::ALL {
+            pairs.extend(scope.names(suffix).into_iter().map(|name| ("Config", name)));
+        }
+    }
+    pairs
+}
+
+/// The number of inserted, dropped, replaced and neighbouring exchanged characters between two names.
+fn edits(left: &str, right: &str) -> usize {
+    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
+    if left.len().abs_diff(right.len()) > EDITS_MAX {
+        return EDITS_MAX + 1;
+    }
+    let mut before_last = vec![0; right.len() + 1];
+    let mut last: Vec<usize> = (0..=right.len()).collect();
+    for i in 1..=left.len() {
+        let mut row = vec![i; right.len() + 1];
+        for j in 1..=right.len() {
+            let replaced = last[j - 1] + usize::from(left[i - 1] != right[j - 1]);
+            row[j] = replaced.min(last[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] {
+                row[j] = row[j].min(before_last[j - 2] + 1);
+            }
+        }
+        before_last = std::mem::replace(&mut last, row);
+    }
+    last[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_are_counted_like_typing_errors() {
+        for (left, right, expected) in [
+            ("VPMX_PORT", "VPMX_PORT", 0),
+            ("VPMX_PROT", "VPMX_PORT", 1),
+            ("VPMX_POT", "VPMX_PORT", 1),
+            ("VPMX_PORTS", "VPMX_PORT", 1),
+            ("VPMX-PORTS", "VPMX_PORT", 2),
+            ("HEALTH_PORT", "VPMX_PORT", 5),
+        ] {
+            // Beyond the limit only "too many" matters.
+            assert_eq!(edits(left, right).min(3), expected.min(3), "{left} {right}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_name_is_answered_with_the_nearest_one() {
+        for (section, key, meant) in [
+            ("Debug", "VPMX_PROT", Some("[Debug] VPMX_PORT")),
+            ("Config", "VPMX_PROT", Some("[Config] VPMX_PORT")),
+            ("Isocron", "HEALTH_PORT", Some("[Isochron] HEALTH_PORT")),
+            (
+                "Config",
+                "STMUX_TLS_MIN_PROTOCOL_VERSON",
+                Some("[Config] STMUX_TLS_MIN_PROTOCOL_VERSION"),
+            ),
+            ("Config", "SOMETHING_ELSE", None),
+            ("Config", "X", None),
+        ] {
+            match standing(section, key) {
+                Standing::Unknown { meant: found } => {
+                    assert_eq!(found.as_deref(), meant, "{section} {key}")
+                }
+                Standing::Used | Standing::Unused => panic!("[{section}] {key} should be unknown"),
+            }
+        }
+    }
+
+    #[test]
+    fn documented_names_of_other_servers_are_not_typing_errors() {
+        for (section, key) in [
+            ("Config", "VP_SECURITY_LEVEL"),
+            ("config", "stldap_tls_trust_store_file"),
+            ("Config", "STSAML_TRUST_STORE_FILE"),
+            ("Debug-StUsers", "VP_TRACE_ALL"),
+            ("STCONVOMAP", "CONVOMAP_MAX_DAYS"),
+        ] {
+            assert!(
+                matches!(standing(section, key), Standing::Unused),
+                "[{section}] {key}"
+            );
+        }
+    }
+}

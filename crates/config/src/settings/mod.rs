@@ -1,0 +1,233 @@
+//! The settings as rows: each one's names, type, default and meaning stand once, and everything else is derived.
+
+pub mod community;
+pub(crate) mod documented;
+pub mod mux;
+pub mod server;
+
+use crate::tls::Scope;
+use std::fmt::Display;
+use std::time::Duration;
+
+/// The section of our own settings.
+pub const OWN: &[&str] = &["Isochron"];
+/// Where the mux's settings may stand: the documents put the ports in one section and the capacity in the other
+/// (`docs/domain/tls-scopes.md` 18.11).
+pub const MUX: &[&str] = &["Debug", "Config"];
+/// The section of most settings.
+pub const CONFIG: &[&str] = &["Config"];
+
+/// What is said of a setting, without its type.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// Its names.
+    pub names: Names,
+    /// The sections it may stand in, the proper one first.
+    pub sections: &'static [&'static str],
+    /// The value if nobody sets it, as somebody would write it; `None` if it may be absent.
+    pub default: Option<&'static str>,
+    /// Whether a running server takes a new value.
+    pub reloadable: bool,
+    /// One sentence for the administrator.
+    pub meaning: &'static str,
+    /// Where the setting is described.
+    pub source: &'static str,
+}
+
+/// The names of a setting.
+#[derive(Debug, Clone, Copy)]
+pub enum Names {
+    /// One name.
+    One(&'static str),
+    /// One name for each scope: `ST_` and the scope's prefix before the suffix.
+    Scoped {
+        /// The part after the prefix.
+        suffix: &'static str,
+        /// The scopes that use the setting today, beside the global one.
+        scopes: &'static [Scope],
+    },
+}
+
+impl Row {
+    /// Every name that the setting may be given by.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        match self.names {
+            Names::One(name) => vec![name.to_owned()],
+            Names::Scoped { suffix, scopes } => {
+                let mut names: Vec<String> = scopes
+                    .iter()
+                    .flat_map(|scope| scope.names(suffix))
+                    .collect();
+                names.sort_unstable();
+                names.dedup();
+                names
+            }
+        }
+    }
+}
+
+/// A setting: its row and its type.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting<T: 'static> {
+    /// What is said of it.
+    pub row: Row,
+    /// How its value is read.
+    pub kind: Kind<T>,
+}
+
+/// How a value is read.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind<T: 'static> {
+    /// A number from the first to the last, with its unit (empty for plain counts).
+    Number {
+        /// Smallest.
+        min: u64,
+        /// Largest.
+        max: u64,
+        /// What it counts.
+        unit: &'static str,
+        /// From the number to the type.
+        make: fn(u64) -> T,
+    },
+    /// One of some words, without case.
+    Word(&'static [(&'static str, T)]),
+    /// Anything that `parse` takes.
+    Other {
+        /// What is expected, for messages.
+        expected: &'static str,
+        /// Reads it, or says what is wrong.
+        parse: fn(&str) -> Result<T, String>,
+    },
+}
+
+impl<T: Clone> Kind<T> {
+    /// Reads a value, or says what is wrong with it.
+    ///
+    /// # Errors
+    /// A sentence's end that follows "the value": `is not a number`.
+    pub fn parse(&self, text: &str) -> Result<T, String> {
+        match self {
+            Self::Number { min, max, make, .. } => match text.parse::<u64>() {
+                Ok(number) if (*min..=*max).contains(&number) => Ok(make(number)),
+                Ok(number) => Err(format!("{number} is out of range")),
+                Err(_) => Err("is not a number".to_owned()),
+            },
+            Self::Word(words) => words
+                .iter()
+                .find(|(word, _)| word.eq_ignore_ascii_case(text))
+                .map(|(_, value)| value.clone())
+                .ok_or_else(|| "is none of the words for it".to_owned()),
+            Self::Other { parse, .. } => parse(text),
+        }
+    }
+
+    /// What a value should be.
+    pub fn expected(&self) -> String {
+        match self {
+            Self::Number { min, max, unit, .. } => {
+                let unit = if unit.is_empty() {
+                    String::new()
+                } else {
+                    format!(" {unit}")
+                };
+                format!("a number from {min} to {max}{unit}")
+            }
+            Self::Word(words) => {
+                let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                words.join(" or ")
+            }
+            Self::Other { expected, .. } => (*expected).to_owned(),
+        }
+    }
+}
+
+/// A row with what its type expects: what the reference page and the look-up of names need.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The row.
+    pub row: Row,
+    /// What a value should be.
+    pub expected: String,
+    /// What is wrong with the default, if anything; a test holds this to `None`.
+    pub fault: Option<String>,
+}
+
+impl<T: Clone> Setting<T> {
+    fn entry(&self) -> Entry {
+        let fault = self
+            .row
+            .default
+            .and_then(|default| self.kind.parse(default).err());
+        Entry {
+            row: self.row,
+            expected: self.kind.expected(),
+            fault,
+        }
+    }
+}
+
+/// Every setting that this version uses.
+#[must_use]
+pub fn rows() -> Vec<Entry> {
+    vec![
+        mux::PORT.entry(),
+        mux::TLS_PORT.entry(),
+        mux::BIND_ADDRESS.entry(),
+        mux::CAPACITY.entry(),
+        mux::DETECT_TIMEOUT.entry(),
+        mux::TLS_TIMEOUT.entry(),
+        mux::MIN_PROTOCOL_VERSION.entry(),
+        mux::MAX_PROTOCOL_VERSION.entry(),
+        community::COMMUNITY_ID.entry(),
+        community::WEAKEST_AUTHENTICATION.entry(),
+        community::SINGLE_LOGIN.entry(),
+        community::LOGIN_TIMEOUT.entry(),
+        server::HEALTH_PORT.entry(),
+        server::DRAIN_TIMEOUT.entry(),
+        server::LOG_FORMAT.entry(),
+        server::LOG_LEVEL.entry(),
+        server::LOG_PERSONAL_DATA.entry(),
+    ]
+}
+
+/// 0 or 1.
+const SWITCH: Kind<bool> = Kind::Word(&[("0", false), ("1", true)]);
+
+/// Seconds, at least one.
+const fn seconds(max: u64) -> Kind<Duration> {
+    Kind::Number {
+        min: 1,
+        max,
+        unit: "seconds",
+        make: Duration::from_secs,
+    }
+}
+
+/// Reads with the type's own parser.
+fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, String>
+where
+    T::Err: Display,
+{
+    text.parse()
+        .map_err(|error: T::Err| format!("cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_a_value_and_every_name_is_unique() {
+        let mut names = Vec::new();
+        for entry in rows() {
+            assert_eq!(entry.fault, None, "{:?}", entry.row.names);
+            assert!(entry.row.meaning.ends_with('.'), "{:?}", entry.row.names);
+            names.extend(entry.row.names());
+        }
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

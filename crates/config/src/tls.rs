@@ -1,0 +1,151 @@
+//! TLS settings: which scope a value comes from.
+//!
+//! Source: `docs/domain/tls-scopes.md` 1 to 3 and 8.
+
+use crate::loader::{Item, Loader, Values};
+use crate::settings;
+use crate::settings::CONFIG;
+use crate::{Origin, Sourced};
+use std::fmt;
+
+/// For which connections a TLS setting counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// All services that have no value of their own.
+    Global,
+    /// Clients that connect to the mux.
+    Mux,
+    /// Server parts that connect to each other.
+    Server,
+    /// The directory.
+    Ldap,
+    /// Messages of the identity provider.
+    Saml,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 5] = [
+        Self::Global,
+        Self::Mux,
+        Self::Server,
+        Self::Ldap,
+        Self::Saml,
+    ];
+
+    /// What its settings begin with.
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Global => "ST_",
+            Self::Mux => "STMUX_",
+            Self::Server => "STSRV_",
+            Self::Ldap => "STLDAP_",
+            Self::Saml => "STSAML_",
+        }
+    }
+
+    /// The names under which a setting is looked for, in that order: of the scope, then the global one. SAML's
+    /// documents leave `TLS_` out, so its short form comes first.
+    #[must_use]
+    pub fn names(self, suffix: &str) -> Vec<String> {
+        let mut names = Vec::new();
+        if let (Self::Saml, Some(short)) = (self, suffix.strip_prefix("TLS_")) {
+            names.push(format!("STSAML_{short}"));
+        }
+        names.push(format!("{}{suffix}", self.prefix()));
+        if self != Self::Global {
+            names.push(format!("ST_{suffix}"));
+        }
+        names
+    }
+
+    /// The first of these names that has a value.
+    pub(crate) fn resolve<'v>(self, values: &'v Values, suffix: &str) -> Option<&'v Item> {
+        self.names(suffix)
+            .iter()
+            .find_map(|name| values.find(CONFIG, name))
+    }
+}
+
+/// A version of TLS that the server may speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// 0x303.
+    Tls12,
+    /// 0x304.
+    Tls13,
+}
+
+impl TlsVersion {
+    /// Reads the number of a version: `0x303`, `0X0303`, `771`.
+    ///
+    /// # Errors
+    /// What is wrong: a version that is never spoken, or no version.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+        let number = match digits {
+            Some(digits) => u32::from_str_radix(digits, 16),
+            None => text.parse(),
+        };
+        match number {
+            Ok(0x304) => Ok(Self::Tls13),
+            Ok(0x303) => Ok(Self::Tls12),
+            Ok(0x300) => Err("SSL 3 is broken and never spoken".to_owned()),
+            Ok(0x301) => Err("TLS 1.0 is withdrawn (RFC 8996) and never spoken".to_owned()),
+            Ok(0x302) => Err("TLS 1.1 is withdrawn (RFC 8996) and never spoken".to_owned()),
+            _ => Err("is not the number of a TLS version".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for TlsVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tls12 => "TLS 1.2",
+            Self::Tls13 => "TLS 1.3",
+        })
+    }
+}
+
+/// A range of versions; `min` is at most `max`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsVersions {
+    /// The lowest.
+    pub min: Sourced<TlsVersion>,
+    /// The highest.
+    pub max: Sourced<TlsVersion>,
+}
+
+/// The range of a scope, which must not be empty. A minimum above a default maximum raises that.
+pub(crate) fn versions(loader: &mut Loader, scope: Scope) -> Option<TlsVersions> {
+    let min = loader.get_scoped(&settings::mux::MIN_PROTOCOL_VERSION, scope);
+    let max = loader.get_scoped(&settings::mux::MAX_PROTOCOL_VERSION, scope);
+    let (min, mut max) = (min?, max?);
+    if min.value > max.value {
+        if max.origin != Origin::Default {
+            let (low, high) = (min.value, max.value);
+            let problem = format!(
+                "the lowest version, {low}, is above the highest, {high} ({})",
+                max.origin
+            );
+            let row = &settings::mux::MIN_PROTOCOL_VERSION.row;
+            loader.fault(row, scope, problem, "a version that is at most the highest");
+            return None;
+        }
+        max.value = min.value;
+    }
+    Some(TlsVersions { min, max })
+}
+
+/// Refuses a key store for the scope: passing over it would show clients another certificate than the
+/// administrator believes.
+pub(crate) fn refuse_unserved(loader: &mut Loader, scope: Scope) {
+    if let Some(item) = scope.resolve(&loader.values, "TLS_KEY_STORE_FILE").cloned() {
+        let problem = "key stores are not served by this version".to_owned();
+        let expected =
+            "no key store; without it the self-signed certificate in the data folder is shown"
+                .to_owned();
+        loader.push_fault(item.fault(problem, expected));
+    }
+}
