@@ -1,4 +1,5 @@
 //! People at the community, in memory: real logins, real store, no network.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use community::{Community, Options};
 use config::Pii;
@@ -233,7 +234,7 @@ impl Guest {
     }
 
     /// Waits for the server's word that the login is over, and for the reason that the server counts.
-    async fn is_closed(mut self) -> (ReturnCode, CloseReason) {
+    async fn end_told(mut self) -> (ReturnCode, CloseReason) {
         let closed = self
             .until(|event| matches!(event, Event::Closed { .. }))
             .await;
@@ -274,7 +275,7 @@ async fn a_right_password_logs_in_and_a_wrong_one_does_not() {
         let mut guest = house.connect(name, password);
         guest.start().await;
         assert_eq!(
-            guest.is_closed().await,
+            guest.end_told().await,
             (ReturnCode::INCORRECT_LOGIN, CloseReason::WrongLogin)
         );
     }
@@ -825,7 +826,7 @@ async fn what_was_never_saved_is_not_an_empty_success_and_what_was_saved_survive
 
     house.community.stop();
     assert_eq!(
-        alice.is_closed().await,
+        alice.end_told().await,
         (ReturnCode::CONNECTION_CLOSED, CloseReason::ServerStopping)
     );
     house.store.clone().close().await.unwrap();
@@ -887,7 +888,7 @@ async fn a_service_that_is_not_there_is_refused_and_the_client_stays() {
         )))
         .await;
     assert_eq!(
-        alice.is_closed().await,
+        alice.end_told().await,
         (ReturnCode::PROTOCOL_ERROR, CloseReason::ProtocolError)
     );
 }
@@ -922,7 +923,7 @@ async fn an_administrator_ends_a_login() {
     assert!(!house.community.end_session("nonsense"));
     assert!(house.community.end_session(&sessions[0].id));
     assert_eq!(
-        alice.is_closed().await,
+        alice.end_told().await,
         (ReturnCode::USER_REMOVED, CloseReason::EndedByAdmin)
     );
     assert!(house.community.sessions().is_empty());
@@ -935,7 +936,7 @@ async fn with_single_login_the_newer_one_stays() {
     let first = house.login("alice").await;
     let _second = house.login("alice").await;
     assert_eq!(
-        first.is_closed().await,
+        first.end_told().await,
         (ReturnCode::MULTI_SERVER_LOGIN, CloseReason::Superseded)
     );
 }

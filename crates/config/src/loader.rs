@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::fault::{Excerpt, printable};
 use crate::names::{Standing, key_id, section_id, standing};
-use crate::settings::{Names, Row, Setting};
+use crate::settings::{Names, Row, Setting, rows};
 use crate::tls::Scope;
 use crate::{Config, Fault, Faults, Note, Origin, Sourced, Sources, environment, ini};
 
@@ -83,6 +83,28 @@ impl Values {
         items.rev().max_by_key(|item| item.rank)
     }
 
+    /// A note if a name stands in several of its sections with different values.
+    fn passed_over(&self, row: &Row) -> Option<Note> {
+        let Names::One(name) = row.names else {
+            return None;
+        };
+        let used = self.find(row.sections, name)?;
+        let other = row
+            .sections
+            .iter()
+            .filter_map(|section| self.by_id.get(&(section_id(section), key_id(name))))
+            .find(|item| item.value != used.value)?;
+        let text = format!(
+            "{name} is not read from here, because [{}] {name} ({}) counts more",
+            printable(&used.section),
+            used.origin
+        );
+        Some(Note {
+            text,
+            origin: other.origin.clone(),
+        })
+    }
+
     /// The value of a row: of its only name, or of the first of its scope's names that has one.
     fn of_row(&self, row: &Row, scope: Scope) -> Option<&Item> {
         match row.names {
@@ -127,8 +149,12 @@ impl Loader {
         for item in &items {
             notes.extend(strange_name(item));
         }
+        let values = Values::new(items);
+        for entry in rows() {
+            notes.extend(values.passed_over(&entry.row));
+        }
         Loader {
-            values: Values::new(items),
+            values,
             notes,
             faults,
         }
@@ -190,6 +216,7 @@ impl Loader {
                 origin: item.origin.clone(),
             }),
             Err(problem) => {
+                let problem = format!("\"{}\" {problem}", printable(&item.value));
                 self.faults
                     .push(item.fault(problem, setting.kind.expected()));
                 None
@@ -198,7 +225,10 @@ impl Loader {
     }
 
     pub(crate) fn note(&mut self, text: &str, origin: Origin) {
-        self.notes.push(Note { text: text.to_owned(), origin });
+        self.notes.push(Note {
+            text: text.to_owned(),
+            origin,
+        });
     }
 
     /// Records a fault about the value a row has, with its source line, or about its default.

@@ -88,12 +88,18 @@ impl TlsVersion {
             Some(digits) => u32::from_str_radix(digits, 16),
             None => text.parse(),
         };
+        // The number parser takes a sign, which no document writes.
+        let number = if text.contains('+') { Ok(0) } else { number };
         match number {
             Ok(0x304) => Ok(Self::Tls13),
             Ok(0x303) => Ok(Self::Tls12),
-            Ok(0x300) => Err("SSL 3 is broken and never spoken".to_owned()),
-            Ok(0x301) => Err("TLS 1.0 is withdrawn (RFC 8996) and never spoken".to_owned()),
-            Ok(0x302) => Err("TLS 1.1 is withdrawn (RFC 8996) and never spoken".to_owned()),
+            Ok(0x300) => Err("is SSL 3, which is broken and never spoken".to_owned()),
+            Ok(0x301) => {
+                Err("is TLS 1.0, which is withdrawn (RFC 8996) and never spoken".to_owned())
+            }
+            Ok(0x302) => {
+                Err("is TLS 1.1, which is withdrawn (RFC 8996) and never spoken".to_owned())
+            }
             _ => Err("is not the number of a TLS version".to_owned()),
         }
     }
@@ -138,14 +144,58 @@ pub(crate) fn versions(loader: &mut Loader, scope: Scope) -> Option<TlsVersions>
     Some(TlsVersions { min, max })
 }
 
-/// Refuses a key store for the scope: passing over it would show clients another certificate than the
-/// administrator believes.
+/// A setting that changes who is let in or what clients are shown, and that this version cannot honour.
+struct Unserved {
+    suffix: &'static str,
+    /// The value that asks for nothing.
+    harmless: Option<&'static str>,
+    problem: &'static str,
+    expected: &'static str,
+}
+
+const UNSERVED: &[Unserved] = &[
+    Unserved {
+        suffix: "TLS_KEY_STORE_FILE",
+        harmless: None,
+        problem: "key stores are not served by this version",
+        expected: "no key store; without it the self-signed certificate in the data folder is shown",
+    },
+    Unserved {
+        suffix: "TLS_CLIENT_AUTH",
+        harmless: Some("0"),
+        problem: "client certificates are not asked for by this version",
+        expected: "0 or no such setting",
+    },
+    Unserved {
+        suffix: "TLS_SECURITY_LEVEL",
+        harmless: Some("0"),
+        problem: "security levels are not enforced by this version",
+        expected: "0 or no such setting",
+    },
+    Unserved {
+        suffix: "TLS_FIPS_COMPLIANCE",
+        harmless: Some("0"),
+        problem: "this version has no FIPS mode",
+        expected: "0 or no such setting",
+    },
+    Unserved {
+        suffix: "TLS_CIPHER_SUITES",
+        harmless: None,
+        problem: "cipher suites cannot be chosen in this version",
+        expected: "no such setting; the default suites are all forward secret and authenticated",
+    },
+];
+
+/// Refuses what the scope asks for and would not get: passing over it would show clients another certificate, or
+/// hold them to weaker rules, than the administrator believes.
 pub(crate) fn refuse_unserved(loader: &mut Loader, scope: Scope) {
-    if let Some(item) = scope.resolve(&loader.values, "TLS_KEY_STORE_FILE").cloned() {
-        let problem = "key stores are not served by this version".to_owned();
-        let expected =
-            "no key store; without it the self-signed certificate in the data folder is shown"
-                .to_owned();
-        loader.push_fault(item.fault(problem, expected));
+    for unserved in UNSERVED {
+        let Some(item) = scope.resolve(&loader.values, unserved.suffix) else {
+            continue;
+        };
+        if unserved.harmless != Some(item.value.as_str()) {
+            let fault = item.fault(unserved.problem.to_owned(), unserved.expected.to_owned());
+            loader.push_fault(fault);
+        }
     }
 }

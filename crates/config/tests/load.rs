@@ -1,4 +1,10 @@
 //! Configurations as administrators bring them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use config::{Accepts, Config, Faults, IniFile, Note, Sources, TlsVersion, load};
 

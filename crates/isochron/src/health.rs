@@ -7,7 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use config::{Health, Origin};
-use metrics_exporter_prometheus::PrometheusHandle;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -21,6 +21,14 @@ pub(crate) enum Readiness {
     Ready,
     /// Told to stop.
     Stopping,
+}
+
+/// Starts counting; call it once, before anything is counted.
+///
+/// # Errors
+/// When something else counts already.
+pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
+    Ok(PrometheusBuilder::new().install_recorder()?)
 }
 
 #[derive(Clone)]

@@ -1,4 +1,5 @@
 //! The self-signed certificate on disk, looked at with OpenSSL.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use keys::{Error, self_signed};
 use std::fs;

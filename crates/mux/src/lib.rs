@@ -80,7 +80,7 @@ impl Mux {
         loop {
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = stopped(&mut stop) => break,
                 accepted = listener.accept() => {
                     self.accepted(accepted, &rules, &serve, &mut tasks).await;
                 }
@@ -214,6 +214,11 @@ impl Mux {
             tracing::error!(%error, "a connection ended by a fault of the server; please report it");
         }
     }
+}
+
+/// Waits until the server is told to stop, or nobody is left who could tell it.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// Errors of `accept` that concern one connection which is gone already.

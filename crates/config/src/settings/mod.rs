@@ -109,9 +109,14 @@ impl<T: Clone> Kind<T> {
     pub fn parse(&self, text: &str) -> Result<T, String> {
         match self {
             Self::Number { min, max, make, .. } => match text.parse::<u64>() {
+                // The number parser takes a sign, which is more likely a mistake than a number.
+                _ if !text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    Err("is not a number".to_owned())
+                }
                 Ok(number) if (*min..=*max).contains(&number) => Ok(make(number)),
-                Ok(number) => Err(format!("{number} is out of range")),
-                Err(_) => Err("is not a number".to_owned()),
+                Ok(_) => Err("is out of range".to_owned()),
+                Err(_) if text.is_empty() => Err("is not a number".to_owned()),
+                Err(_) => Err("is out of range".to_owned()),
             },
             Self::Word(words) => words
                 .iter()
