@@ -19,6 +19,9 @@ const COVERAGE_FLAGS: &str = "--cfg=fuzzing -Ccodegen-units=1 -Cpasses=sancov-mo
      -Cllvm-args=-sanitizer-coverage-pc-table \
      -Cllvm-args=-sanitizer-coverage-trace-compares";
 
+/// The feature of isochron-fuzz that its targets require.
+const FEATURE: &str = "libfuzzer";
+
 /// A folder of its own, so that these flags do not rebuild what everybody else uses.
 const TARGET_FOLDER: &str = "target/fuzz";
 
@@ -45,11 +48,14 @@ pub(crate) fn run(seconds: u32) -> Result<()> {
             ("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true"),
         ],
     )?;
+    // What was recorded from real clients is where the search starts.
+    cargo("run --quiet --package isochron-fuzz --example corpus", &[], &[])?;
     let folder = root().join(TARGET_FOLDER).join(host).join("release");
     for target in targets {
         println!("\n-- {target}, {seconds} s");
-        let corpus = root().join("fuzz/corpus").join(&target);
-        let artifacts = root().join("fuzz/artifacts").join(&target);
+        let decoder = target.trim_start_matches("fuzz_");
+        let corpus = root().join("fuzz/corpus").join(decoder);
+        let artifacts = root().join("fuzz/artifacts").join(decoder);
         for needed in [&corpus, &artifacts] {
             std::fs::create_dir_all(needed)
                 .with_context(|| format!("cannot make {}", needed.display()))?;
@@ -78,7 +84,8 @@ fn targets() -> Result<Vec<String>> {
             continue;
         }
         for target in package["targets"].as_array().into_iter().flatten() {
-            if target["kind"][0] == "bin" {
+            // Other programs of the package need no libFuzzer.
+            if target["required-features"][0] == FEATURE {
                 names.extend(target["name"].as_str().map(str::to_owned));
             }
         }
