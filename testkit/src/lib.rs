@@ -1,1 +1,10 @@
-//! Development only: client drivers and server starters for tests and benchmarks.
+//! Development only: a load generator that drives thousands of sessions, and what it measures them with.
+//!
+//! `bin/floor.rs` is the server that everything is compared with, `bin/bench` the benchmark itself.
+
+pub mod fleet;
+pub mod floor;
+pub mod measure;
+pub mod report;
+pub mod server;
+pub mod session;

@@ -1,0 +1,182 @@
+//! Servers as child processes: the floor, the echo and Isochron.
+
+use crate::measure::Process;
+use crate::session::{PASSWORD, user};
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fmt::Write;
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// How long a start may take: thousands of people are read from the store.
+const START_DEADLINE: Duration = Duration::from_secs(60);
+/// How long an orderly stop may take: longer than the server's own drain time.
+const STOP_DEADLINE: Duration = Duration::from_secs(90);
+/// How long hashing the passwords of an import may take.
+const IMPORT_DEADLINE: Duration = Duration::from_secs(30 * 60);
+
+/// A running server. Dropped, it is killed.
+pub struct Server {
+    child: Child,
+    /// Kept, or the server could write to it no more.
+    lines: Lines<BufReader<ChildStdout>>,
+    /// Looked at from outside.
+    pub process: Process,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Server {
+    /// Starts the floor, or the bare echo that the floor itself is compared with.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn floor(program: &Path, echo: bool) -> Result<Self> {
+        let mut command = Command::new(program);
+        command.args(echo.then_some("echo"));
+        let mut server = Self::start(command, 0)?;
+        let line = server
+            .wait_for(|line| line.strip_prefix("port ").map(str::to_owned))
+            .await?;
+        server.address.set_port(line.parse()?);
+        Ok(server)
+    }
+
+    /// Starts Isochron on the data folder of [`people`], with TLS 1.3 and legacy on one port. What it logs goes
+    /// to `isochron.log` there.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn isochron(program: &Path, data: &Path) -> Result<Self> {
+        let (port, health) = (free_port()?, free_port()?);
+        let settings = format!(
+            "[Config]\nSTMUX_TLS_MAX_PROTOCOL_VERSION=0x304\nVPMX_CAPACITY={CAPACITY}\n\
+             [Debug]\nVPMX_PORT={port}\nVPMX_TLS_PORT={port}\n\
+             [Isochron]\nHEALTH_PORT={health}\n"
+        );
+        let config = data.join("bench.ini");
+        fs::write(&config, settings)?;
+        let log = data.join("isochron.log");
+        let mut command = Command::new(program);
+        command
+            .arg("run")
+            .arg("--config")
+            .arg(config)
+            .arg("--data")
+            .arg(data);
+        command.stderr(File::create(&log)?);
+        let mut server = Self::start(command, port)?;
+        let ready = server
+            .wait_for(|line| (line == "ready").then(String::new))
+            .await;
+        ready.with_context(|| format!("isochron does not serve, see {}", log.display()))?;
+        Ok(server)
+    }
+
+    fn start(mut command: Command, port: u16) -> Result<Self> {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        let program = command.as_std().get_program().to_owned();
+        let child = command.spawn();
+        let mut child = child.with_context(|| format!("cannot start {}", program.display()))?;
+        let stdout = child.stdout.take().context("a child without an output")?;
+        let id = child.id().context("a child without a number")?;
+        Ok(Self {
+            child,
+            lines: BufReader::new(stdout).lines(),
+            process: Process { id },
+            address: ([127, 0, 0, 1], port).into(),
+        })
+    }
+
+    async fn wait_for(&mut self, wanted: impl Fn(&str) -> Option<String>) -> Result<String> {
+        let end = Instant::now() + START_DEADLINE;
+        loop {
+            let line = timeout_at(end, self.lines.next_line())
+                .await
+                .context("it takes too long")?;
+            let line = line?.context("it ended at once")?;
+            if let Some(found) = wanted(&line) {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Asks it to stop, and waits until it has.
+    ///
+    /// # Errors
+    /// If it does not, or ends with a fault.
+    pub async fn stop(mut self) -> Result<()> {
+        let id = Pid::from_raw(i32::try_from(self.process.id)?).context("no process")?;
+        kill_process(id, Signal::TERM)?;
+        let status = timeout(STOP_DEADLINE, self.child.wait())
+            .await
+            .context("it does not stop")??;
+        // The floor knows no signals, and is ended by this one.
+        if status.success() || std::os::unix::process::ExitStatusExt::signal(&status).is_some() {
+            return Ok(());
+        }
+        bail!("it stopped with {status}")
+    }
+}
+
+/// Connections that the server takes; a few of its 20,000 files are for itself.
+pub const CAPACITY: usize = 19_500;
+
+/// A port that was free a moment ago.
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+/// A data folder of Isochron with this many people; made once and used again, because their passwords take
+/// minutes to hash.
+///
+/// # Errors
+/// If the import fails.
+pub async fn people(program: &Path, folder: &Path, count: usize) -> Result<PathBuf> {
+    let data = folder.join(format!("people-{count}"));
+    let complete = data.join("complete");
+    if complete.exists() {
+        return Ok(data);
+    }
+    if data.exists() {
+        // What an interrupted import left.
+        fs::remove_dir_all(&data)?;
+    }
+    fs::create_dir_all(&data)?;
+    let mut text = "user,name,mail,password,groups\n".to_owned();
+    for person in 0..count {
+        let user = user(person);
+        writeln!(
+            text,
+            "{user},Person {person},{user}@example.com,{PASSWORD},"
+        )?;
+    }
+    let file = data.join("people.csv");
+    fs::write(&file, text)?;
+    println!("importing {count} people, each password hashed with Argon2id (once, then reused)");
+    let mut command = Command::new(program);
+    command
+        .args(["user", "import"])
+        .arg(file)
+        .arg("--data")
+        .arg(&data)
+        .kill_on_drop(true);
+    let status = timeout(IMPORT_DEADLINE, command.status())
+        .await
+        .context("the import takes too long")?;
+    let status = status.with_context(|| format!("cannot start {}", program.display()))?;
+    if !status.success() {
+        bail!("the import of {count} people ended with {status}");
+    }
+    fs::write(complete, "")?;
+    Ok(data)
+}
