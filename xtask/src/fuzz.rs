@@ -17,7 +17,7 @@ const COVERAGE_FLAGS: &str = "--cfg=fuzzing -Ccodegen-units=1 -Cpasses=sancov-mo
      -Cllvm-args=-sanitizer-coverage-level=4 \
      -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
      -Cllvm-args=-sanitizer-coverage-pc-table \
-     -Cllvm-args=-sanitizer-coverage-trace-compares";
+     -Cllvm-args=-sanitizer-coverage-trace-compares -Cdebug-assertions -Coverflow-checks";
 
 /// The feature of isochron-fuzz that its targets require.
 const FEATURE: &str = "libfuzzer";
@@ -45,11 +45,14 @@ pub(crate) fn run(seconds: u32) -> Result<()> {
             ("RUSTFLAGS", COVERAGE_FLAGS),
             // Link-time optimisation would drop the counters.
             ("CARGO_PROFILE_RELEASE_LTO", "off"),
-            ("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true"),
         ],
     )?;
     // What was recorded from real clients is where the search starts.
-    cargo("run --quiet --package isochron-fuzz --example corpus", &[], &[])?;
+    cargo(
+        "run --quiet --package isochron-fuzz --example corpus",
+        &[],
+        &[],
+    )?;
     let folder = root().join(TARGET_FOLDER).join(host).join("release");
     for target in targets {
         println!("\n-- {target}, {seconds} s");

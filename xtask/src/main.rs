@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask test` is the second of the two commands that README.md promises; CI calls the same one.
 
+mod docs;
 mod full;
 mod fuzz;
 mod packages;
@@ -21,6 +22,7 @@ usage: cargo xtask <task>
                      the server binary, scenarios, real clients, hostile input;
                      --full adds the long forms and writes docs/full-test.md
   tidy               the rules of the house that no compiler checks
+  docs               writes the pages that are made from code
   fuzz [--seconds N] the long form of fuzzing, N seconds for each target (60)
   bench [ARGS]       builds the server in release and runs the load generator with ARGS
 ";
@@ -43,6 +45,7 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["test"] => steps::run(&test()).finish(),
         ["test", "--full"] => full::run(),
         ["tidy"] => tidy::run(),
+        ["docs"] => docs::write(),
         ["fuzz"] => fuzz::run(fuzz::SECONDS_DEFAULT),
         ["fuzz", "--seconds", seconds] => match seconds.parse() {
             Ok(seconds) => fuzz::run(seconds),

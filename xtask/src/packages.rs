@@ -22,11 +22,16 @@ enum Probe {
 }
 
 /// Everything the tests need. A new tool in a test is a new row here.
-const PACKAGES: [Package; 10] = [
+const PACKAGES: [Package; 11] = [
     Package {
         debian: "gcc",
         probe: Probe::Program("cc"),
         needed_for: "the libmeanwhile driver, and the C parts of dependencies",
+    },
+    Package {
+        debian: "g++",
+        probe: Probe::Program("c++"),
+        needed_for: "libFuzzer, in the long form",
     },
     Package {
         debian: "pkg-config",

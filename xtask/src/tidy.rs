@@ -7,6 +7,7 @@ mod links;
 mod sources;
 mod supply;
 
+use crate::docs;
 use crate::root;
 use crate::steps::{cargo_output, output};
 use anyhow::{Context, Result, bail};
@@ -47,6 +48,7 @@ fn faults() -> Result<Vec<String>> {
     faults.extend(sources::check(&files, &|path| root().join(path).exists()));
     faults.extend(links::check(&files, &|path| root().join(path).exists()));
     faults.extend(supply::check(&tree, &policy));
+    faults.extend(docs::check());
     Ok(faults)
 }
 
