@@ -43,7 +43,7 @@ pub struct Listen {
     pub port: u16,
     /// What it takes.
     pub accepts: Accepts,
-    /// The setting that changes it.
+    /// The setting or settings to change if the port cannot be had.
     pub setting: &'static str,
     /// Where that comes from.
     pub origin: Origin,
@@ -55,13 +55,19 @@ pub(crate) fn parse_ports(text: &str) -> Result<Ports, String> {
         .split(',')
         .map(|port| {
             let port = port.trim();
-            port.parse()
-                .map_err(|_| format!("\"{port}\" is not a port"))
+            // The number parser takes a sign, which is more likely a mistake than a port.
+            match port.parse() {
+                Ok(number) if !port.starts_with('+') => Ok(number),
+                _ if port == text => Err("is not a port".to_owned()),
+                _ => Err(format!("holds \"{port}\", which is not a port")),
+            }
         })
         .collect::<Result<_, _>>()?;
     match ports.as_slice() {
         [0] => Ok(Vec::new()),
-        ports if ports.contains(&0) => Err("0 turns all of them off and stands alone".to_owned()),
+        ports if ports.contains(&0) => {
+            Err("names ports beside 0, which turns all of them off and stands alone".to_owned())
+        }
         _ => Ok(ports),
     }
 }
@@ -96,6 +102,11 @@ pub(crate) fn listeners(loader: &mut Loader) -> Option<Vec<Listen>> {
         }
         (None, Some(tls)) => {
             // The documented default of the legacy port stays in force.
+            if !tls.value.contains(&DEFAULT_PORT) {
+                let text = "VPMX_PORT is not set, so clients without TLS are served on 1533; \
+                    VPMX_PORT=0 turns them away";
+                loader.note(text, tls.origin.clone());
+            }
             (
                 Sourced {
                     value: vec![DEFAULT_PORT],
@@ -108,16 +119,16 @@ pub(crate) fn listeners(loader: &mut Loader) -> Option<Vec<Listen>> {
     };
     let mut listeners: Vec<Listen> = Vec::new();
     for port in &legacy.value {
-        let accepts = if tls.value.contains(port) {
-            Accepts::Both
+        let (accepts, setting) = if tls.value.contains(port) {
+            (Accepts::Both, "VPMX_PORT and VPMX_TLS_PORT")
         } else {
-            Accepts::Legacy
+            (Accepts::Legacy, "VPMX_PORT")
         };
         let origin = legacy.origin.clone();
         listeners.push(Listen {
             port: *port,
             accepts,
-            setting: "VPMX_PORT",
+            setting,
             origin,
         });
     }

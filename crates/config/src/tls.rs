@@ -88,9 +88,9 @@ impl TlsVersion {
             Some(digits) => u32::from_str_radix(digits, 16),
             None => text.parse(),
         };
-        // The number parser takes a sign, which no document writes.
-        let number = if text.contains('+') { Ok(0) } else { number };
         match number {
+            // The number parser takes a sign, which no document writes.
+            _ if text.contains('+') => Err("is not the number of a TLS version".to_owned()),
             Ok(0x304) => Ok(Self::Tls13),
             Ok(0x303) => Ok(Self::Tls12),
             Ok(0x300) => Err("is SSL 3, which is broken and never spoken".to_owned()),
@@ -197,5 +197,80 @@ pub(crate) fn refuse_unserved(loader: &mut Loader, scope: Scope) {
             let fault = item.fault(unserved.problem.to_owned(), unserved.expected.to_owned());
             loader.push_fault(fault);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{IniFile, ini};
+
+    fn values(settings: &str) -> Values {
+        let bytes = format!("[Config]\n{settings}").into_bytes();
+        let file = IniFile {
+            path: "sametime.ini".into(),
+            bytes,
+        };
+        Values::new(ini::parse(&file, &mut Vec::new(), &mut Vec::new()))
+    }
+
+    fn resolved(values: &Values, suffix: &str) -> [Option<String>; 4] {
+        [Scope::Mux, Scope::Server, Scope::Ldap, Scope::Saml]
+            .map(|scope| scope.resolve(values, suffix).map(|item| item.value.clone()))
+    }
+
+    fn expected(values: [&str; 4]) -> [Option<String>; 4] {
+        values.map(|value| (!value.is_empty()).then(|| value.to_owned()))
+    }
+
+    /// `docs/domain/tls-scopes.md` 16, A and B.
+    #[test]
+    fn each_setting_comes_from_the_service_or_else_from_the_global_scope() {
+        let values = values(
+            "ST_TLS_KEY_STORE_TYPE=p12\nST_TLS_KEY_STORE_FILE=/keys/server.p12\nST_TLS_SECURITY_LEVEL=2\n\
+             ST_TLS_TRUST_STORE_FILE=/keys/trust.p12\nSTMUX_TLS_KEY_STORE_FILE=/keys/mux.p12\n\
+             STLDAP_TLS_SECURITY_LEVEL=0\nSTSAML_TRUST_STORE_FILE=/keys/idp.p12\n",
+        );
+        let server = "/keys/server.p12";
+        let trust = "/keys/trust.p12";
+        for (suffix, found) in [
+            (
+                "TLS_KEY_STORE_FILE",
+                ["/keys/mux.p12", server, server, server],
+            ),
+            ("TLS_KEY_STORE_TYPE", ["p12"; 4]),
+            (
+                "TLS_TRUST_STORE_FILE",
+                [trust, trust, trust, "/keys/idp.p12"],
+            ),
+            ("TLS_SECURITY_LEVEL", ["2", "2", "0", "2"]),
+            ("TLS_TRUSTED_HOSTS", [""; 4]),
+        ] {
+            assert_eq!(resolved(&values, suffix), expected(found), "{suffix}");
+        }
+    }
+
+    /// `docs/domain/tls-scopes.md` 16, C and F.
+    #[test]
+    fn a_service_may_do_without_the_global_scope_and_a_blank_value_is_none() {
+        let values = values(
+            "STMUX_TLS_KEY_STORE_FILE=/keys/mux.p12\nST_TLS_CIPHER_SUITES=A\nSTMUX_TLS_CIPHER_SUITES=\n",
+        );
+        let found = resolved(&values, "TLS_KEY_STORE_FILE");
+        assert_eq!(found, expected(["/keys/mux.p12", "", "", ""]));
+        assert_eq!(resolved(&values, "TLS_CIPHER_SUITES"), expected(["A"; 4]));
+    }
+
+    /// `docs/domain/tls-scopes.md` 2.2.
+    #[test]
+    fn the_short_name_of_saml_wins_over_the_long_one_and_that_over_the_global_one() {
+        assert_eq!(
+            Scope::Saml.names("TLS_KEY_LABEL"),
+            [
+                "STSAML_KEY_LABEL",
+                "STSAML_TLS_KEY_LABEL",
+                "ST_TLS_KEY_LABEL"
+            ]
+        );
     }
 }

@@ -182,6 +182,13 @@ fn settings_that_contradict_each_other_are_refused() {
             "not served by this version",
         ),
         ("[Config]\nnonsense\n", "sametime.ini:2"),
+        ("[Config]\nST_TLS_CLIENT_AUTH=2\n", "not asked for"),
+        ("[Config]\nSTMUX_TLS_SECURITY_LEVEL=2\n", "not enforced"),
+        ("[Config]\nST_TLS_FIPS_COMPLIANCE=1\n", "no FIPS mode"),
+        (
+            "[Config]\nST_TLS_CIPHER_SUITES=ECDHE-RSA-AES256-GCM-SHA384\n",
+            "cannot be chosen",
+        ),
     ] {
         let faults = faults(ini);
         assert!(
@@ -239,4 +246,201 @@ fn a_tls_setting_comes_from_its_scope_then_from_the_global_one_then_from_the_def
             "{lines}"
         );
     }
+}
+
+#[test]
+fn settings_of_other_connections_and_those_that_ask_for_nothing_do_not_stop_the_start() {
+    let (_, notes) = good(
+        "[Config]\nST_TLS_CLIENT_AUTH=0\nSTMUX_TLS_SECURITY_LEVEL=0\nSTLDAP_TLS_SECURITY_LEVEL=2\n\
+         STLDAP_TLS_TRUST_STORE_FILE=/keys/trust.p12\n",
+    );
+    assert_eq!(notes.len(), 4, "{notes:?}");
+    assert!(
+        notes
+            .iter()
+            .all(|note| note.contains("is not used by this version")),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn a_faulty_value_is_quoted_with_what_is_wrong_with_it() {
+    for (line, problem) in [
+        ("[Debug]\nVPMX_PORT=+80", "\"+80\" is not a port"),
+        (
+            "[Debug]\nVPMX_PORT=80,x",
+            "\"80,x\" holds \"x\", which is not a port",
+        ),
+        ("[Debug]\nVPMX_TLS_PORT=65536", "\"65536\" is not a port"),
+        ("[Config]\nVPMX_CAPACITY=-1", "\"-1\" is not a number"),
+        ("[Config]\nVPMX_CAPACITY=+5", "\"+5\" is not a number"),
+        (
+            "[Config]\nVPMX_CAPACITY=99999999999999999999",
+            "\"99999999999999999999\" is out of range",
+        ),
+        (
+            "[Isochron]\nBIND_ADDRESS=localhost",
+            "\"localhost\" cannot be read",
+        ),
+        (
+            "[Isochron]\nLOG_PERSONAL_DATA=yes",
+            "\"yes\" is none of the words",
+        ),
+        (
+            "[Config]\nST_TLS_MIN_PROTOCOL_VERSION=0x302",
+            "\"0x302\" is TLS 1.1",
+        ),
+        (
+            "[Config]\nST_TLS_MAX_PROTOCOL_VERSION=1.2",
+            "\"1.2\" is not the number of a TLS version",
+        ),
+        (
+            "[Config]\nST_TLS_MAX_PROTOCOL_VERSION=0x+303",
+            "is not the number of a TLS version",
+        ),
+    ] {
+        let faults = faults(line);
+        assert!(faults[0].contains(problem), "{line}: {faults:?}");
+    }
+}
+
+#[test]
+fn a_faulty_value_stops_the_start_even_if_a_weaker_source_has_a_good_one() {
+    let faulty = ("STI__Config__VPMX_CAPACITY", "many");
+    let faults = read("[Config]\nVPMX_CAPACITY=1\n", &[faulty]).unwrap_err();
+    let origins: Vec<String> = faults
+        .iter()
+        .map(|fault| fault.origin.to_string())
+        .collect();
+    assert_eq!(origins, ["environment STI__Config__VPMX_CAPACITY"]);
+}
+
+#[test]
+fn a_blank_value_counts_as_absent_wherever_it_stands() {
+    let (config, _) = read(
+        "[Config]\nVPMX_CAPACITY=5\n",
+        &[("STI__Config__VPMX_CAPACITY", " ")],
+    )
+    .unwrap();
+    assert_eq!(config.mux.capacity.value, 5);
+    let (config, _) = good("[Config]\nVPMX_CAPACITY=\nST_COMMUNITY_ID=\n");
+    assert_eq!(
+        (config.mux.capacity.value, config.community.id),
+        (20_000, None)
+    );
+}
+
+#[test]
+fn a_setting_in_two_sections_is_read_from_the_stronger_source_then_from_the_proper_section() {
+    let ini = "[Config]\nVPMX_PORT=1600\n[Debug]\nVPMX_PORT=1700\n";
+    let (config, notes) = good(ini);
+    assert_eq!(config.mux.listeners[0].port, 1700);
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.starts_with("sametime.ini:2: VPMX_PORT is not read from here")),
+        "{notes:?}"
+    );
+    let (config, _) = read(ini, &[("STI__Config__VPMX_PORT", "1800")]).unwrap();
+    assert_eq!(config.mux.listeners[0].port, 1800);
+}
+
+#[test]
+fn two_variables_that_disagree_are_refused_and_two_that_agree_are_not() {
+    let one = ("STI__Config__VPMX_CAPACITY", "1");
+    assert!(read("", &[one, ("STI__CONFIG__VPMX_CAPACITY", "2")]).is_err());
+    assert!(read("", &[one, ("STI__CONFIG__VPMX_CAPACITY", "1")]).is_ok());
+}
+
+#[test]
+fn a_file_that_is_no_text_is_refused_with_the_line_where_it_ceases_to_be_one() {
+    let long = vec![b'#'; config::INI_BYTES_MAX + 1];
+    let table: &[(&[u8], &str, &str)] = &[
+        (b"[Config]\nA=\x00\n", "x.ini:2: ", "U+0000"),
+        (b"[Config]\n\nA=M\xfcller\n", "x.ini:3: ", "not UTF-8"),
+        (b"[Config]\rA=1\n", "x.ini:1: ", "U+000D"),
+        (b"\xff\xfe[\x00", "x.ini:1: ", "UTF-16"),
+        (&long, "x.ini: ", "too long"),
+    ];
+    for (bytes, place, problem) in table {
+        let ini = Some(IniFile {
+            path: "x.ini".into(),
+            bytes: bytes.to_vec(),
+        });
+        let faults = load(Sources {
+            ini,
+            ..Sources::default()
+        })
+        .unwrap_err();
+        let shown: Vec<String> = faults.iter().map(|fault| fault.to_string()).collect();
+        assert_eq!(shown.len(), 1, "{shown:?}");
+        assert!(
+            shown[0].starts_with(place) && shown[0].contains(problem),
+            "{shown:?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_of_another_kind_is_not_answered_with_a_fault_for_each_of_its_lines() {
+    let faults = faults(&"{ \"json\": true }\n".repeat(1000));
+    assert_eq!(faults.len(), 10);
+}
+
+#[test]
+fn a_report_shows_neither_a_password_nor_the_lines_around_the_fault() {
+    let ini = "[Config]\nST_TLS_KEY_STORE_PASSWORD=secret1\nVPMX_CAPACITY=x\nST_TLS_TRUST_STORE_PASSWORD=secret2\n\
+               STMUX_TLS_KEY_STORE_PASSWORD secret3\n";
+    let faults = read(ini, &[]).unwrap_err();
+    let report = faults.render(false) + &faults.to_string() + &format!("{faults:?}");
+    assert!(
+        report.contains("VPMX_CAPACITY=x") && report.contains("STMUX_TLS_KEY_STORE_PASSWORD"),
+        "{report}"
+    );
+    assert!(!report.contains("secret"), "{report}");
+    let (_, notes) =
+        good("[Config]\nST_TLS_KEY_STORE_PASSWORD=secret1\nST_TLS_KEY_STORE_PASSWORD=secret2\n");
+    assert!(!format!("{notes:?}").contains("secret"), "{notes:?}");
+}
+
+#[test]
+fn a_value_may_hold_what_elsewhere_begins_a_comment() {
+    let (config, notes) = good("[Config]\n  ST_COMMUNITY_ID =  a=b ;c #d ü  \n");
+    let id = config.community.id.map(|id| id.value);
+    assert_eq!(id.as_deref(), Some("a=b ;c #d ü"));
+    assert!(notes.is_empty(), "{notes:?}");
+}
+
+#[test]
+fn only_the_tls_port_leaves_legacy_clients_on_1533_and_says_so() {
+    let (config, notes) = good("[Debug]\nVPMX_TLS_PORT=1601\n");
+    assert_eq!(config.mux.listeners.len(), 2);
+    assert!(
+        notes[0].contains("VPMX_PORT=0 turns them away"),
+        "{notes:?}"
+    );
+    let (config, notes) = good("[Debug]\nVPMX_TLS_PORT=1533\n");
+    assert_eq!(config.mux.listeners[0].accepts, Accepts::Both);
+    assert!(notes.is_empty(), "{notes:?}");
+}
+
+#[test]
+fn the_command_line_is_stronger_than_everything_else() {
+    let argument = config::Argument {
+        option: "--capacity".to_owned(),
+        section: "Config",
+        key: "VPMX_CAPACITY",
+        value: "9".to_owned(),
+    };
+    let environment = vec![("STI__Config__VPMX_CAPACITY".to_owned(), "2".to_owned())];
+    let (config, _) = load(Sources {
+        environment,
+        command_line: vec![argument],
+        ..Sources::default()
+    })
+    .unwrap();
+    assert_eq!(
+        config.mux.capacity.to_string(),
+        "9 (command line --capacity)"
+    );
 }

@@ -26,6 +26,19 @@ pub enum Error {
         /// Which.
         path: PathBuf,
     },
+    /// One half of the pair without the other.
+    #[error(
+        "{} is missing beside {}; restore it, or delete {} to have a new pair made",
+        missing.display(),
+        present.display(),
+        present.display()
+    )]
+    Half {
+        /// The file that is not there.
+        missing: PathBuf,
+        /// The file that is.
+        present: PathBuf,
+    },
     /// A key that belongs to another certificate.
     #[error(
         "{} does not belong to {}; restore the right one, or delete both to have new ones made",

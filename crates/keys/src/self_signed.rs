@@ -38,8 +38,15 @@ pub fn load_or_create(
     now: SystemTime,
 ) -> Result<Identity, Error> {
     let (certificate, key) = (dir.join(CERTIFICATE_FILE), dir.join(KEY_FILE));
-    if !exists(&certificate)? && !exists(&key)? {
-        return create(&certificate, &key, host_names, now);
+    let half = |missing: &Path, present: &Path| Error::Half {
+        missing: missing.to_owned(),
+        present: present.to_owned(),
+    };
+    match (exists(&certificate)?, exists(&key)?) {
+        (false, false) => return create(&certificate, &key, host_names, now),
+        (false, true) => return Err(half(&certificate, &key)),
+        (true, false) => return Err(half(&key, &certificate)),
+        (true, true) => {}
     }
     let identity = load(&certificate, &key)?;
     if identity.not_after()? <= now {

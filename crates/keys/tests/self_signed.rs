@@ -1,11 +1,21 @@
 //! The self-signed certificate on disk, looked at with OpenSSL.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use keys::{Error, self_signed};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -117,6 +127,48 @@ fn a_damaged_pair_is_said_and_kept() {
 
     fs::remove_file(one.0.join("mux.key")).unwrap();
     let error = load(&one.0, SystemTime::now()).unwrap_err();
-    assert!(error.to_string().contains("mux.key"), "{error}");
+    assert!(
+        error.to_string().contains("mux.key is missing beside"),
+        "{error}"
+    );
     assert_eq!(fs::read(one.0.join("mux.crt")).unwrap(), certificate);
+}
+
+#[test]
+fn a_client_that_was_given_the_certificate_trusts_the_server() {
+    let dir = Folder::new();
+    let identity = load(&dir.0, SystemTime::now()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+
+    let key = Arc::new(SingleCertAndKey::from(identity.certified_key().unwrap()));
+    let server_config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(key);
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_file(dir.0.join("mux.crt")).unwrap())
+        .unwrap();
+    let client_config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+
+    for name in ["localhost", "chat.example.com", "127.0.0.1", "::1"] {
+        let name = ServerName::try_from(name).unwrap();
+        let mut server = ServerConnection::new(Arc::new(server_config.clone())).unwrap();
+        let mut client = ClientConnection::new(Arc::new(client_config.clone()), name).unwrap();
+        while client.is_handshaking() || server.is_handshaking() {
+            let mut wire = Vec::new();
+            client.write_tls(&mut wire).unwrap();
+            server.read_tls(&mut wire.as_slice()).unwrap();
+            server.process_new_packets().unwrap();
+            wire.clear();
+            server.write_tls(&mut wire).unwrap();
+            client.read_tls(&mut wire.as_slice()).unwrap();
+            client.process_new_packets().unwrap();
+        }
+    }
 }

@@ -4,6 +4,9 @@ use super::{CONFIG, Kind, Names, OWN, Row, SWITCH, Setting, seconds};
 use crate::WeakestAuth;
 use std::time::Duration;
 
+/// Bytes of a community's name: it travels in every user id, and real ones are host names.
+const COMMUNITY_ID_BYTES_MAX: usize = 255;
+
 /// The community's name.
 pub const COMMUNITY_ID: Setting<String> = Setting {
     row: Row {
@@ -15,8 +18,11 @@ pub const COMMUNITY_ID: Setting<String> = Setting {
         source: "config-files.md 1",
     },
     kind: Kind::Other {
-        expected: "a name",
-        parse: |text| Ok(text.to_owned()),
+        expected: "a name of at most 255 bytes",
+        parse: |text| match text.len() {
+            ..=COMMUNITY_ID_BYTES_MAX => Ok(text.to_owned()),
+            length => Err(format!("has {length} bytes")),
+        },
     },
 };
 

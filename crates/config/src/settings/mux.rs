@@ -129,7 +129,7 @@ pub const MAX_PROTOCOL_VERSION: Setting<TlsVersion> = Setting {
         sections: CONFIG,
         default: Some("0x303"),
         reloadable: false,
-        meaning: "Highest TLS version: 0x303 is TLS 1.2, 0x304 is TLS 1.3.",
+        meaning: "Highest TLS version: 0x303 is TLS 1.2, 0x304 is TLS 1.3. Not set, it is never below the lowest.",
         source: "tls-scopes.md 8",
     },
     kind: VERSION,
