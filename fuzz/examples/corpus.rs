@@ -1,6 +1,6 @@
 //! Writes the seeds of every target as files, for libFuzzer to start from.
 //!
-//! Usage: `cargo run -p isochron-fuzz --bin corpus`; the files go to `fuzz/corpus/TARGET/`.
+//! Usage: `cargo run -p isochron-fuzz --example corpus`; the files go to `fuzz/corpus/TARGET/`.
 
 use std::path::Path;
 
