@@ -42,14 +42,22 @@ fn faults() -> Result<Vec<String>> {
     // The dependencies as they are really built here, with one line for each.
     let tree =
         cargo_output("tree --workspace --edges normal,build,dev --prefix none --format {p}|{l}")?;
-    let policy = std::fs::read_to_string(root().join("deny.toml")).context("deny.toml")?;
+    let policy = read("deny.toml")?;
 
     let mut faults = arrows::check(&packages);
     faults.extend(sources::check(&files, &|path| root().join(path).exists()));
     faults.extend(links::check(&files, &|path| root().join(path).exists()));
     faults.extend(supply::check(&tree, &policy));
+    faults.extend(supply::check_record(
+        &read("Cargo.toml")?,
+        &read(supply::RECORD)?,
+    ));
     faults.extend(docs::check());
     Ok(faults)
+}
+
+fn read(path: &str) -> Result<String> {
+    std::fs::read_to_string(root().join(path)).with_context(|| format!("cannot read {path}"))
 }
 
 /// Every text file that is in git or would be added to it.

@@ -4,6 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Where each crate from outside has a row that says what it is for.
+pub(super) const RECORD: &str = "docs/decisions/0000-dependencies.md";
+
 /// What `deny.toml` says, as far as this check reads it.
 #[derive(Default)]
 struct Policy {
@@ -37,6 +40,25 @@ pub(super) fn check(tree: &str, policy: &str) -> Vec<String> {
         faults.insert("libsqlite3-sys: more than one version".to_owned());
     }
     faults.into_iter().collect()
+}
+
+/// Faults in the record of decisions: a crate of the workspace's manifest that has no row there.
+pub(super) fn check_record(manifest: &str, record: &str) -> Vec<String> {
+    let section = manifest.split("[workspace.dependencies]").nth(1);
+    let lines = section.unwrap_or_default().lines();
+    let named: BTreeSet<&str> = record
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '_')))
+        .collect();
+    lines
+        .take_while(|line| !line.starts_with('['))
+        .filter(|line| !line.contains("path = "))
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(name, _)| name.trim())
+        .filter(|name| !name.starts_with('#') && !named.contains(name))
+        .map(|name| format!("{name}: a dependency without a row in {RECORD}"))
+        .collect()
 }
 
 impl Policy {
@@ -173,6 +195,15 @@ deny = [
         for (package, licence) in refused {
             assert!(!policy.permits(package, licence), "{package}: {licence}");
         }
+    }
+
+    #[test]
+    fn a_dependency_has_a_row_in_the_record() {
+        let manifest = "[workspace.dependencies]\nwire = { path = \"wire\" }\n\
+            # A remark = here.\nbytes = \"1\"\nnew-one = \"1\"\n[profile.dev]\ndebug = 1\n";
+        let faults = check_record(manifest, "new-one is in the text\n| Strings | bytes, x |\n");
+        assert_eq!(faults.len(), 1);
+        assert!(faults[0].starts_with("new-one: "));
     }
 
     #[test]
