@@ -11,8 +11,9 @@ use zeroize::Zeroizing;
 
 use crate::failures::Failures;
 use crate::hasher::{Checked, Hasher, Job};
+use crate::names::fold;
 use crate::resolve::resolve;
-use crate::snapshot::{Account, Snapshot, fold};
+use crate::snapshot::{Account, Snapshot};
 use crate::verifier::Verifiers;
 use crate::{
     AuthError, Group, HashedPassword, HashedPerson, IdentityError, ImportSummary,

@@ -8,8 +8,9 @@ use store::{GroupRecord, PersonRecord};
 use zeroize::Zeroizing;
 
 use crate::directory::{check_id, check_text};
+use crate::names::fold;
 use crate::password::check_password;
-use crate::snapshot::{Snapshot, fold};
+use crate::snapshot::Snapshot;
 use crate::{HashedPassword, IdentityError};
 
 /// The columns of the file, which its first line names in any order.

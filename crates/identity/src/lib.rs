@@ -12,6 +12,7 @@ mod error;
 mod failures;
 mod hasher;
 mod import;
+mod names;
 mod password;
 mod resolve;
 mod snapshot;

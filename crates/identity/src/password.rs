@@ -30,6 +30,11 @@ const LANES_MAX: u32 = 16;
 const SALT_BYTES: usize = 16;
 const OUTPUT_BYTES: usize = 32;
 
+/// Blocks (KiB) for which address space is reserved, although fewer are touched. glibc gives memory back to the
+/// system when it is freed only above a limit, which it raises to what was freed before, up to 32 MiB. Without
+/// this an idle server would keep the memory of its last storm of logins.
+const ARENA_BLOCKS_MIN: usize = 33 * 1024;
+
 /// How much hashing yields to everything else (a `nice` value): a queue of ten thousand logins must not delay
 /// those who are in.
 const NICE: i32 = 10;
@@ -225,8 +230,9 @@ impl Arena {
         let failed = IdentityError::Machine("a password could not be hashed");
         let blocks = params.block_count();
         if self.0.len() < blocks {
+            let wanted = blocks.max(ARENA_BLOCKS_MIN) - self.0.len();
             self.0
-                .try_reserve_exact(blocks - self.0.len())
+                .try_reserve_exact(wanted)
                 .map_err(|_| failed.clone())?;
             self.0.resize(blocks, Block::new());
         }

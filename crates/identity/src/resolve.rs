@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::snapshot::{Snapshot, fold};
+use crate::names::fold;
+use crate::snapshot::Snapshot;
 use crate::{Group, Person};
 
 /// Most matches of one query. Source: `docs/protocol/service-resolve.md`, Matching.
