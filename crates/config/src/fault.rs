@@ -47,8 +47,7 @@ pub struct Fault {
 
 /// Everything that stops the start, found in one pass.
 ///
-/// `Display` gives plain lines. As a [`miette::Diagnostic`], or by [`Faults::render`], each fault is shown with
-/// its source line and a caret. Only the faulty line itself is shown, never its neighbours, which may hold passwords.
+/// `Display` gives plain lines; [`Faults::render`] shows each fault with its source line and a caret. Only the faulty line itself is shown, never its neighbours, which may hold passwords.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults(pub(crate) Vec<Fault>);
 
@@ -65,10 +64,17 @@ impl Faults {
         } else {
             GraphicalTheme::unicode_nocolor()
         };
-        let mut text = String::new();
-        match GraphicalReportHandler::new_themed(theme).render_report(&mut text, self) {
-            Ok(()) => text,
-            Err(fmt::Error) => self.to_string(),
+        let handler = GraphicalReportHandler::new_themed(theme);
+        let mut text = self.heading() + "\n";
+        let shown = self
+            .0
+            .iter()
+            .try_for_each(|fault| handler.render_report(&mut text, fault));
+        // Writing to a string cannot fail; if it did, the plain lines say the same.
+        if shown.is_ok() {
+            text
+        } else {
+            self.to_string()
         }
     }
 
@@ -91,14 +97,6 @@ impl fmt::Display for Faults {
 }
 
 impl std::error::Error for Faults {}
-
-impl Diagnostic for Faults {
-    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        Some(Box::new(
-            self.0.iter().map(|fault| fault as &dyn Diagnostic),
-        ))
-    }
-}
 
 impl Diagnostic for Fault {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {

@@ -252,7 +252,13 @@ impl Loader {
     }
 
     /// The result, once everything was read.
-    pub(crate) fn finish(self, config: Option<Config>) -> Result<(Config, Vec<Note>), Faults> {
+    ///
+    /// Faults come in the order of the file's lines, so that a person mends them from top to bottom.
+    pub(crate) fn finish(mut self, config: Option<Config>) -> Result<(Config, Vec<Note>), Faults> {
+        self.faults.sort_by_key(|fault| match &fault.origin {
+            Origin::File { line, .. } => *line,
+            _ => usize::MAX,
+        });
         match config {
             Some(config) if self.faults.is_empty() => Ok((config, self.notes)),
             _ => Err(Faults(self.faults)),

@@ -146,6 +146,14 @@ fn all_faults_are_reported_at_once_with_line_and_expectation() {
     );
     assert_eq!(faults.len(), 6, "{faults:#?}");
     let all = faults.join("\n");
+    let numbers = ["ini:2", "ini:4", "ini:5", "ini:7", "ini:8", "ini:9"];
+    assert!(
+        faults
+            .iter()
+            .zip(numbers)
+            .all(|(fault, line)| fault.contains(line)),
+        "{all}"
+    );
     for part in [
         "sametime.ini:2: VPMX_PORT",
         "sametime.ini:4: VPMX_CAPACITY",
@@ -164,6 +172,7 @@ fn the_report_shows_the_line_and_a_mark() {
     for part in ["sametime.ini:2", "VPMX_PORT=port", "a port from 1 to 65535"] {
         assert!(report.contains(part), "{part} is not in {report}");
     }
+    assert_eq!(report.matches("is not a port").count(), 1, "{report}");
 }
 
 #[test]
