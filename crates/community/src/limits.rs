@@ -49,8 +49,10 @@ pub const STALL_DEADLINE: Duration = Duration::from_secs(30);
 /// Questions to the directory or the store that one login may have waiting; then its frames wait.
 pub const QUESTIONS_MAX: usize = 8;
 
-/// How long the directory and the store may take to answer a login (the time to send the LOGIN is a setting).
-pub const LOGIN_ANSWER_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a login may wait for its answer once it has been sent. After a restart a whole site queues for its
+/// password checks (some 20 ms each on two cores, 10,000 of them), and sending anybody away would only bring them
+/// back to the end of the queue. Who answers bounds itself: the queue by its length, a directory by its time-out.
+pub const LOGIN_ANSWER_DEADLINE: Duration = Duration::from_secs(15 * 60);
 
 /// Silence in both directions after which a keep-alive byte is sent. With `net::listen::USER_TIMEOUT` (30 s) a
 /// peer that vanished is gone within 90 s (`docs/protocol/connection.md`, "Keep-alive"); five seconds are kept

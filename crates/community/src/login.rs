@@ -183,6 +183,11 @@ impl Login {
         matches!(self.stage, Stage::Live(_))
     }
 
+    /// Whether the client has sent its login, and so may be sent keep-alives.
+    pub(crate) fn has_spoken(&self) -> bool {
+        !matches!(self.stage, Stage::Connecting { .. })
+    }
+
     /// When the login must have come further, while it is not there yet.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.stage {

@@ -185,7 +185,7 @@ where
                 }
                 self.last_moved + STALL_DEADLINE
             } else if quiet_for >= KEEP_ALIVE_AFTER {
-                if self.login.is_live() {
+                if self.login.has_spoken() {
                     out.push(KEEP_ALIVE);
                 }
                 now + KEEP_ALIVE_AFTER

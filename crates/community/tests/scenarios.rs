@@ -1,5 +1,10 @@
 //! People at the community, in memory: real logins, real store, no network.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use community::{Community, Options};
 use config::Pii;

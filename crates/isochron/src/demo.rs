@@ -28,9 +28,15 @@ const PASSWORD_FILE: &str = "demo-password";
 const PASSWORD_LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
 
 /// Adds the demo people where they are missing, and answers with their password.
-pub(crate) async fn people(data: &Path, directory: &Directory) -> anyhow::Result<Zeroizing<String>> {
+pub(crate) async fn people(
+    data: &Path,
+    directory: &Directory,
+) -> anyhow::Result<Zeroizing<String>> {
     let password = password(&data.join(PASSWORD_FILE))?;
-    if PEOPLE.iter().all(|(id, _)| directory.person(id.as_bytes()).is_some()) {
+    if PEOPLE
+        .iter()
+        .all(|(id, _)| directory.person(id.as_bytes()).is_some())
+    {
         return Ok(password);
     }
     let hash = HashedPassword::of(password.as_bytes())?;
@@ -43,7 +49,9 @@ pub(crate) async fn people(data: &Path, directory: &Directory) -> anyhow::Result
     });
     directory.import(people.collect()).await?;
     if let Some(group) = directory.group(GROUP.0.as_bytes()) {
-        directory.put_group(GROUP.0, GROUP.1, group.members.clone()).await?;
+        directory
+            .put_group(GROUP.0, GROUP.1, group.members.clone())
+            .await?;
     }
     Ok(password)
 }
@@ -59,7 +67,11 @@ fn password(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     let letter = || PASSWORD_LETTERS[rand::random_range(0..PASSWORD_LETTERS.len())] as char;
     let password: Zeroizing<String> = Zeroizing::new((0..10).map(|_| letter()).collect());
     let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
         writeln!(file, "{}", *password)
     };
     write().with_context(|| format!("cannot write {}", path.display()))?;
@@ -71,7 +83,10 @@ pub(crate) fn tell(config: &Config, fingerprint: Option<&str>, password: &str) -
     let port = |wanted: Accepts| {
         let listeners = &config.mux.listeners;
         let fits = |accepts: Accepts| accepts == wanted || accepts == Accepts::Both;
-        listeners.iter().find(|listen| fits(listen.accepts)).map(|listen| listen.port)
+        listeners
+            .iter()
+            .find(|listen| fits(listen.accepts))
+            .map(|listen| listen.port)
     };
     let mut out = io::stdout().lock();
     let people: Vec<&str> = PEOPLE.iter().map(|(id, _)| *id).collect();
@@ -80,17 +95,29 @@ pub(crate) fn tell(config: &Config, fingerprint: Option<&str>, password: &str) -
     writeln!(out, "  password   {password}")?;
     writeln!(out, "  group      {} ({})\n", GROUP.0, GROUP.1)?;
     if let Some(port) = port(Accepts::Legacy) {
-        writeln!(out, "Pidgin or Finch (plug-in package libpurple0): Accounts > Add")?;
+        writeln!(
+            out,
+            "Pidgin or Finch (plug-in package libpurple0): Accounts > Add"
+        )?;
         writeln!(out, "  Protocol   Sametime")?;
         writeln!(out, "  Username   alice")?;
         writeln!(out, "  Server     localhost")?;
         writeln!(out, "  Port       {port} (Advanced)\n")?;
     }
     if let (Some(port), Some(fingerprint)) = (port(Accepts::Tls), fingerprint) {
-        writeln!(out, "Sametime Connect or Notes with \"Direct connection using TLS\": port {port}")?;
-        writeln!(out, "  look at the certificate:  openssl s_client -connect localhost:{port}")?;
+        writeln!(
+            out,
+            "Sametime Connect or Notes with \"Direct connection using TLS\": port {port}"
+        )?;
+        writeln!(
+            out,
+            "  look at the certificate:  openssl s_client -connect localhost:{port}"
+        )?;
         writeln!(out, "  SHA-256    {fingerprint}")?;
-        writeln!(out, "Pidgin or Finch through TLS: run a tunnel, and give them port 11533 instead")?;
+        writeln!(
+            out,
+            "Pidgin or Finch through TLS: run a tunnel, and give them port 11533 instead"
+        )?;
         writeln!(
             out,
             "  socat TCP-LISTEN:11533,bind=127.0.0.1,fork,reuseaddr OPENSSL:localhost:{port},verify=0\n"

@@ -66,15 +66,22 @@ fn try_serve(global: &Global, demo: bool) -> Result<(), Failure> {
     data.create()?;
     let Some(lock) = data.lock_within(LOCK_PATIENCE)? else {
         let path = data.path().display();
-        return Err(anyhow!("another Isochron process uses the data folder {path}; stop it first").into());
+        return Err(
+            anyhow!("another Isochron process uses the data folder {path}; stop it first").into(),
+        );
     };
     logging::start(&config.log);
     for note in &notes {
         tracing::warn!("{note}");
     }
     let metrics = health::metrics()?;
-    let start = roles::Start { data: data.path(), demo };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let start = roles::Start {
+        data: data.path(),
+        demo,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(roles::run(&config, start, metrics))?;
     drop(lock);
     Ok(())
@@ -83,8 +90,15 @@ fn try_serve(global: &Global, demo: bool) -> Result<(), Failure> {
 /// The settings, from the file that the command line names or the one in the data folder.
 fn load(global: &Global, data: &DataDir) -> Result<(Config, Vec<config::Note>), Failure> {
     let file = data.settings_file(global.config.as_deref());
-    let ini = file.map(|path| IniFile::read(&path)).transpose().map_err(Failure::Faults)?;
+    let ini = file
+        .map(|path| IniFile::read(&path))
+        .transpose()
+        .map_err(Failure::Faults)?;
     let environment = config::process_environment();
-    let sources = Sources { ini, environment, ..Sources::default() };
+    let sources = Sources {
+        ini,
+        environment,
+        ..Sources::default()
+    };
     config::load(sources).map_err(Failure::Faults)
 }

@@ -36,7 +36,11 @@ pub(crate) struct Start<'a> {
 ///
 /// # Errors
 /// Whatever keeps the server from starting, with the setting that mends it.
-pub(crate) async fn run(config: &Config, start: Start<'_>, metrics: PrometheusHandle) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    config: &Config,
+    start: Start<'_>,
+    metrics: PrometheusHandle,
+) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 
@@ -84,7 +88,11 @@ pub(crate) async fn run(config: &Config, start: Start<'_>, metrics: PrometheusHa
 
     readiness.send_replace(Readiness::Ready);
     if let Some(password) = demo_password {
-        demo::tell(config, tls.as_ref().map(|tls| tls.fingerprint.as_str()), &password)?;
+        demo::tell(
+            config,
+            tls.as_ref().map(|tls| tls.fingerprint.as_str()),
+            &password,
+        )?;
     }
     say_ready()?;
 
@@ -98,7 +106,10 @@ pub(crate) async fn run(config: &Config, start: Start<'_>, metrics: PrometheusHa
     drain(config, &mut doors).await;
     helpers.shutdown().await;
     drop(community);
-    store.close().await.context("the store could not be closed in order")?;
+    store
+        .close()
+        .await
+        .context("the store could not be closed in order")?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -136,7 +147,12 @@ fn listen(config: &Config) -> anyhow::Result<Vec<(TcpListener, &Listen)>> {
     let mut listeners = Vec::new();
     for listen in &config.mux.listeners {
         let listener = net::listen::listen(address, listen.port).map_err(|error| {
-            let Listen { port, setting, origin, .. } = listen;
+            let Listen {
+                port,
+                setting,
+                origin,
+                ..
+            } = listen;
             let why = match error.kind() {
                 io::ErrorKind::AddrInUse => "another program has it".to_owned(),
                 io::ErrorKind::PermissionDenied => "the system does not permit it".to_owned(),
@@ -160,12 +176,20 @@ struct Tls {
 
 /// The TLS side of the listeners, if any of them takes TLS.
 fn tls(config: &Config, data: &Path, host: &str) -> anyhow::Result<Option<Tls>> {
-    if config.mux.listeners.iter().all(|listen| listen.accepts == Accepts::Legacy) {
+    if config
+        .mux
+        .listeners
+        .iter()
+        .all(|listen| listen.accepts == Accepts::Legacy)
+    {
         return Ok(None);
     }
     let identity = self_signed::load_or_create(data, &[host.to_owned()], SystemTime::now())?;
     let fingerprint = identity.fingerprint_display();
-    tracing::info!(sha256 = fingerprint, "clients on TLS are shown the self-signed certificate mux.crt");
+    tracing::info!(
+        sha256 = fingerprint,
+        "clients on TLS are shown the self-signed certificate mux.crt"
+    );
     let versions = &config.mux.tls_versions;
     let mut offered = Vec::new();
     if versions.max.value >= TlsVersion::Tls13 {
@@ -175,13 +199,18 @@ fn tls(config: &Config, data: &Path, host: &str) -> anyhow::Result<Option<Tls>> 
         offered.push(&rustls::version::TLS12);
     }
     let config = net::tls::server_config(identity.certified_key()?, &offered)?;
-    Ok(Some(Tls { config, fingerprint }))
+    Ok(Some(Tls {
+        config,
+        fingerprint,
+    }))
 }
 
 fn rules(config: &Config, accepts: Accepts, tls: Option<&Tls>) -> Rules {
     Rules {
         legacy: accepts != Accepts::Tls,
-        tls: tls.filter(|_| accepts != Accepts::Legacy).map(|tls| Arc::clone(&tls.config)),
+        tls: tls
+            .filter(|_| accepts != Accepts::Legacy)
+            .map(|tls| Arc::clone(&tls.config)),
         detect_deadline: config.mux.detect_timeout.value,
         tls_deadline: config.mux.tls_timeout.value,
     }

@@ -1,5 +1,10 @@
 //! Real sockets, and a TLS client that we did not write.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use net::Stream;
 use net::accept::{Refused, Rules, establish};
