@@ -55,9 +55,9 @@ pub const QUESTIONS_MAX: usize = 8;
 pub const LOGIN_ANSWER_DEADLINE: Duration = Duration::from_secs(15 * 60);
 
 /// Silence in both directions after which a keep-alive byte is sent. With `net::listen::USER_TIMEOUT` (30 s) a
-/// peer that vanished is gone within 90 s (`docs/protocol/connection.md`, "Keep-alive"); five seconds are kept
-/// for the timers' grain.
-pub const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(55);
+/// peer that vanished is gone within 90 s (`docs/protocol/connection.md`, "Keep-alive"); the rest is kept for the
+/// grain of the kernel's timers.
+pub const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(50);
 
 /// How long the last words to a client, and its own end of the stream, may take.
 pub const LAST_WORDS_DEADLINE: Duration = Duration::from_secs(5);
