@@ -1,5 +1,7 @@
 //! The load generator against its own floor: what is counted has really arrived.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 use std::time::Duration;
 use testkit::fleet::{Contacts, Fleet};

@@ -114,7 +114,6 @@ struct Router {
 #[derive(Default)]
 struct Slot {
     outbox: Mutex<Option<UnboundedSender<Frame>>>,
-    /// They stay when the watcher goes, because it comes back under the same number.
     watchers: Mutex<Vec<u32>>,
 }
 
@@ -149,59 +148,43 @@ impl Router {
             let _ = outbox.send(frame);
         }
     }
-
-    fn is_connected(&self, number: u32) -> bool {
-        self.slot(number)
-            .is_some_and(|slot| lock(&slot.outbox).is_some())
-    }
 }
 
 struct Connection {
     stream: TlsStream<TcpStream>,
-    router: Arc<Router>,
-    outbox: UnboundedSender<Frame>,
     inbox: UnboundedReceiver<Frame>,
-    me: u32,
     /// An incomplete frame.
     partial: Vec<u8>,
+    client: Client,
 }
 
 impl Connection {
     fn new(stream: TlsStream<TcpStream>, router: Arc<Router>) -> Self {
         let (outbox, inbox) = unbounded_channel();
-        Self {
-            stream,
+        let client = Client {
             router,
             outbox,
-            inbox,
             me: u32::MAX,
+            watched: Vec::new(),
+        };
+        Self {
+            stream,
+            inbox,
             partial: Vec::new(),
+            client,
         }
     }
 
     /// Ends when either side closes, or on the first thing that makes no sense.
     async fn run(mut self) {
         let _ = self.turns().await;
-        if let Some(slot) = self.router.slot(self.me) {
-            let mut outbox = lock(&slot.outbox);
-            // A newer connection of the same number stays.
-            if outbox
-                .as_ref()
-                .is_some_and(|outbox| outbox.same_channel(&self.outbox))
-            {
-                *outbox = None;
-            }
-        }
+        self.client.leave();
     }
 
     async fn turns(&mut self) -> io::Result<()> {
         loop {
             tokio::select! {
-                read = read(&mut self.stream, &mut self.partial, |operation, data, whole| {
-                    handle(&self.router, &self.outbox, &mut self.me, operation, data, whole)
-                }) => if !read? {
-                    return Ok(());
-                },
+                biased;
                 first = self.inbox.recv() => {
                     let Some(first) = first else { return Ok(()) };
                     let mut bytes = first.to_vec();
@@ -212,16 +195,19 @@ impl Connection {
                     self.stream.write_all(&bytes).await?;
                     self.stream.flush().await?;
                 }
+                read = read(&mut self.stream, &mut self.partial, &mut self.client) => if !read? {
+                    return Ok(());
+                },
             }
         }
     }
 }
 
-/// Reads once and hands over each whole frame; false at the end of the stream.
+/// Reads once and handles each whole frame; false at the end of the stream.
 async fn read(
     stream: &mut TlsStream<TcpStream>,
     partial: &mut Vec<u8>,
-    mut each: impl FnMut(u8, &[u8], &[u8]) -> Option<()>,
+    client: &mut Client,
 ) -> io::Result<bool> {
     poll_fn(|cx| {
         SCRATCH.with_borrow_mut(|scratch| {
@@ -240,7 +226,7 @@ async fn read(
             };
             while let Some((operation, data, bytes)) = next_frame(rest) {
                 let (whole, behind) = rest.split_at(bytes);
-                if each(operation, data, whole).is_none() {
+                if client.handle(operation, data, whole).is_none() {
                     return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
                 }
                 rest = behind;
@@ -252,47 +238,62 @@ async fn read(
     .await
 }
 
-/// One frame of a client; `None` if it makes no sense.
-fn handle(
-    router: &Router,
-    outbox: &UnboundedSender<Frame>,
-    me: &mut u32,
-    operation: u8,
-    data: &[u8],
-    whole: &[u8],
-) -> Option<()> {
-    match operation {
-        operation::HELLO => {
-            *me = take_number(data)?.0;
-            *lock(&router.slot(*me)?.outbox) = Some(outbox.clone());
-            outbox.send(frame(operation, &[&router.contact_list])).ok()
-        }
-        operation::WATCH => {
-            let mut answer = Vec::new();
-            let mut rest = data;
-            while let Some((number, behind)) = take_number(rest) {
-                let mut watchers = lock(&router.slot(number)?.watchers);
-                if !watchers.contains(me) {
-                    watchers.push(*me);
+struct Client {
+    router: Arc<Router>,
+    outbox: UnboundedSender<Frame>,
+    me: u32,
+    watched: Vec<u32>,
+}
+
+impl Client {
+    /// One frame; `None` if it makes no sense. `whole` is the frame with its length.
+    fn handle(&mut self, operation: u8, data: &[u8], whole: &[u8]) -> Option<()> {
+        match operation {
+            operation::HELLO => {
+                self.me = take_number(data)?.0;
+                *lock(&self.router.slot(self.me)?.outbox) = Some(self.outbox.clone());
+                self.outbox
+                    .send(frame(operation, &[&self.router.contact_list]))
+                    .ok()
+            }
+            operation::WATCH => {
+                let mut answer = Vec::new();
+                let mut rest = data;
+                while let Some((number, behind)) = take_number(rest) {
+                    let slot = self.router.slot(number)?;
+                    lock(&slot.watchers).push(self.me);
+                    self.watched.push(number);
+                    answer.extend_from_slice(&number.to_be_bytes());
+                    answer.push(u8::from(lock(&slot.outbox).is_some()));
+                    rest = behind;
                 }
-                drop(watchers);
-                answer.extend_from_slice(&number.to_be_bytes());
-                answer.push(u8::from(router.is_connected(number)));
-                rest = behind;
+                self.outbox.send(frame(operation, &[&answer])).ok()
             }
-            outbox.send(frame(operation, &[&answer])).ok()
-        }
-        operation::MESSAGE => {
-            router.send(take_number(data)?.0, whole.into());
-            Some(())
-        }
-        operation::STATUS => {
-            let update = frame(operation, &[&me.to_be_bytes(), data]);
-            for watcher in lock(&router.slot(*me)?.watchers).iter() {
-                router.send(*watcher, Arc::clone(&update));
+            operation::MESSAGE => {
+                self.router.send(take_number(data)?.0, whole.into());
+                Some(())
             }
-            Some(())
+            operation::STATUS => {
+                let update = frame(operation, &[&self.me.to_be_bytes(), data]);
+                for watcher in lock(&self.router.slot(self.me)?.watchers).iter() {
+                    self.router.send(*watcher, Arc::clone(&update));
+                }
+                Some(())
+            }
+            _ => None,
         }
-        _ => None,
+    }
+
+    fn leave(&self) {
+        for slot in self
+            .watched
+            .iter()
+            .filter_map(|number| self.router.slot(*number))
+        {
+            lock(&slot.watchers).retain(|watcher| *watcher != self.me);
+        }
+        if let Some(slot) = self.router.slot(self.me) {
+            *lock(&slot.outbox) = None;
+        }
     }
 }

@@ -67,6 +67,8 @@ enum Phase {
     Storm,
     Capacity,
     Cold,
+    /// The floor and the echo alone; not part of a whole run
+    Floor,
 }
 
 /// What every phase needs.
@@ -138,6 +140,7 @@ impl Bench {
         let mut failed = 0;
         // One that fails does not take the others along: a run is long.
         for (name, result) in [
+            ("floor", self.floor_alone().await),
             ("at rest", self.at_rest().await),
             ("a thousand sessions", self.thousand().await),
             ("many sessions", self.many().await),

@@ -191,8 +191,11 @@ impl Bench {
         self.report
             .add(refusals("storm: refused", &ours.many.refused));
         let last = |storms: &Storms| {
-            let rate = storms.rounds.per_second();
-            format!("{:.1} s; {rate:.0} /s", storms.longest.as_secs_f64())
+            format!(
+                "{:.1} s; {}",
+                storms.longest.as_secs_f64(),
+                storms.rounds.rate()
+            )
         };
         let what = "storm: the last one is in; logins";
         self.report

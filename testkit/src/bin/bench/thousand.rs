@@ -32,6 +32,13 @@ pub(crate) struct Busy {
     fleet: Fleet,
 }
 
+impl Busy {
+    async fn end(self) -> Result<()> {
+        cut(&self.server, self.fleet).await?;
+        self.server.stop().await
+    }
+}
+
 /// Medians of cost and throughput over rounds.
 #[derive(Default)]
 pub(crate) struct Rounds {
@@ -49,8 +56,9 @@ impl Rounds {
         median(&self.cost)
     }
 
-    pub(crate) fn per_second(&self) -> f64 {
-        median(&self.per_second)
+    /// How many in a second, as text.
+    pub(crate) fn rate(&self) -> String {
+        format!("{:.0} /s", median(&self.per_second))
     }
 }
 
@@ -115,8 +123,8 @@ impl Bench {
             if self.wants(&[Phase::Latency]) {
                 self.latency(&mut floor, &mut isochron).await?;
             }
-            cut(&isochron.server, isochron.fleet).await?;
-            return isochron.server.stop().await;
+            floor.end().await?;
+            return isochron.end().await;
         }
         isochron.stop().await
     }
@@ -165,34 +173,17 @@ impl Bench {
             format!("{:.0} us", cold.0),
             String::new(),
         ));
-        let each = |rounds: &Rounds| format!("{:.0} /s", rounds.per_second());
         self.report
-            .add(told("logins, warm", each(&warm), each(&plainest)));
+            .add(told("logins, warm", warm.rate(), plainest.rate()));
         Ok(())
     }
 
     async fn message(&mut self, floor: &mut Busy, isochron: &mut Busy) -> Result<()> {
-        let count = self.messages_each_round();
         let size = isochron.fleet.size();
         let server = Server::floor(&self.floor, true).await?;
         let mut echo = self.busy(server, Speaks::Echo, size).await?;
-        let (mut bare, mut plainest, mut ours) = Default::default();
-        // The first round warms up and does not count.
-        for round in 0..=self.rounds() {
-            for (busy, rounds) in [
-                (&mut echo, &mut bare),
-                (&mut *floor, &mut plainest),
-                (&mut *isochron, &mut ours),
-            ] {
-                let rounds: &mut Rounds = rounds;
-                let figures = messages(&busy.server, &mut busy.fleet, count).await?;
-                if round > 0 {
-                    rounds.add(figures);
-                }
-            }
-        }
-        cut(&echo.server, echo.fleet).await?;
-        echo.server.stop().await?;
+        let [bare, plainest, ours] = self.take_turns([&mut echo, floor, isochron]).await?;
+        echo.end().await?;
         self.judge_floor(plainest.cost() / bare.cost(), bare.cost());
         let what = format!("message, {size} sessions");
         let row = beside_floor(
@@ -203,13 +194,55 @@ impl Bench {
             bounds::MESSAGE_US,
         );
         self.report.add(row);
-        let each = |rounds: &Rounds| format!("{:.0} /s", rounds.per_second());
-        self.report.add(told(
-            &format!("messages, {size} sessions"),
-            each(&ours),
-            each(&plainest),
-        ));
+        let what = format!("messages, {size} sessions");
+        self.report.add(told(&what, ours.rate(), plainest.rate()));
         self.message_us = Some(ours.cost());
+        Ok(())
+    }
+
+    /// Messages with each server in turn; the first round warms up and does not count.
+    async fn take_turns<const N: usize>(&self, mut busy: [&mut Busy; N]) -> Result<[Rounds; N]> {
+        let count = self.messages_each_round();
+        let mut rounds = std::array::from_fn(|_| Rounds::default());
+        for round in 0..=self.rounds() {
+            for (busy, rounds) in busy.iter_mut().zip(&mut rounds) {
+                let figures = messages(&busy.server, &mut busy.fleet, count).await?;
+                if round > 0 {
+                    rounds.add(figures);
+                }
+            }
+        }
+        Ok(rounds)
+    }
+
+    /// What a change of the floor has to show, before and after.
+    pub(crate) async fn floor_alone(&mut self) -> Result<()> {
+        if !self.only.contains(&Phase::Floor) {
+            return Ok(());
+        }
+        let size = THOUSAND.min(self.sessions);
+        let server = self.start_floor().await?;
+        let plan = self.plan(&server, Speaks::Floor);
+        let mut login = Rounds::default();
+        for _ in 0..self.rounds() {
+            let contacts = Contacts::From(size);
+            login.add(logins(&server, &plan, LOGINS.min(size), contacts).await?);
+        }
+        let mut floor = self.busy(server, Speaks::Floor, size).await?;
+        let server = Server::floor(&self.floor, true).await?;
+        let mut echo = self.busy(server, Speaks::Echo, size).await?;
+        let [bare, message] = self.take_turns([&mut echo, &mut floor]).await?;
+        let mut presence = Rounds::default();
+        for _ in 0..self.rounds() {
+            presence.add(changes(&mut floor, self.pick(CHANGES)).await?);
+        }
+        floor.end().await?;
+        echo.end().await?;
+        self.judge_floor(message.cost() / bare.cost(), bare.cost());
+        for (what, rounds) in [("login", login), ("status change to one watcher", presence)] {
+            let cost = format!("{:.1} us", rounds.cost());
+            self.report.add(told(what, String::new(), cost));
+        }
         Ok(())
     }
 
@@ -253,11 +286,10 @@ impl Bench {
             bounds::PRESENCE_US,
         );
         self.report.add(row);
-        let each = |rounds: &Rounds| format!("{:.0} /s", rounds.per_second());
         self.report.add(told(
             "status changes to watchers",
-            each(&ours),
-            each(&plainest),
+            ours.rate(),
+            plainest.rate(),
         ));
         Ok(())
     }
