@@ -7,6 +7,7 @@ use crate::limits::{LOGIN_ANSWER_DEADLINE, PRIVACY_USERS_MAX, STATUS_TEXT_BYTES_
 use crate::metrics::Protection;
 use crate::outbox::{Event, LoginKey, Outbox, Waiting};
 use crate::presence::{Privacy, User};
+use crate::service::announce::Announced;
 use crate::service::awareness::Awareness;
 use crate::service::{self, Channels, storage};
 use crate::sessions::SessionInfo;
@@ -23,7 +24,7 @@ use wire::message::{
     LoginAck, LoginInfo, LoginInfoFull, Message, PrivacyInfo, UserItem, UserStatus,
 };
 use wire::server::{LoginRequest, Proof, Server, Step};
-use wire::{CloseReason, ServiceId, Text};
+use wire::{CloseReason, ServiceId, Status, Text};
 
 /// Length of a login id: its first five bytes are the RC2/40 key, and the whole is unique.
 const LOGIN_ID_BYTES: usize = 12;
@@ -40,7 +41,7 @@ pub(crate) struct LoginRecord {
     server_id: Arc<str>,
     address: IpAddr,
     since: SystemTime,
-    /// Milliseconds of the community's clock at the last message or change to active.
+    /// Microseconds of the community's clock at the last message or change to active.
     last_active: AtomicU64,
 }
 
@@ -100,9 +101,36 @@ pub(crate) enum Answer {
     Authenticated(Result<(Arc<Person>, Option<PrivacyRecord>), CloseReason>),
     Storage(storage::Reply),
     PrivacySaved {
+        user: Arc<[u8]>,
         record: PrivacyRecord,
         result: Result<(), StoreError>,
     },
+}
+
+impl Question {
+    /// Whether it changes what is stored, and so is carried out even if its login ends first.
+    pub(crate) fn is_write(&self) -> bool {
+        match self {
+            Self::Authenticate { .. } => false,
+            Self::Storage(request) => request.is_write(),
+            Self::SavePrivacy { .. } => true,
+        }
+    }
+}
+
+impl Answer {
+    /// Takes the answer in place of a login that has ended: what was stored counts for the user's other logins.
+    pub(crate) fn outlive_login(self, community: &Shared) {
+        if let Self::PrivacySaved {
+            user,
+            record,
+            result: Ok(()),
+        } = self
+            && let Some(user) = community.presence.find(&user)
+        {
+            apply_privacy(&user, record, community);
+        }
+    }
 }
 
 /// What a step of the login may use.
@@ -154,6 +182,16 @@ pub(crate) struct Live {
     pub(crate) awareness: Awareness,
     /// Channels that this login has offered to others.
     pub(crate) offers: u32,
+    /// How much it has announced lately.
+    pub(crate) announced: Announced,
+    /// The latest status, until watchers are told.
+    status: Option<OwnStatus>,
+}
+
+struct OwnStatus {
+    status: Status,
+    time: u32,
+    text: Box<[u8]>,
 }
 
 impl Login {
@@ -261,10 +299,7 @@ impl Login {
                     ..
                 },
             ) => match result {
-                Ok((person, privacy)) => {
-                    self.begin(person, privacy, login_type, protection, cx);
-                    Ok(())
-                }
+                Ok((person, privacy)) => self.begin(person, privacy, login_type, protection, cx),
                 Err(reason) => {
                     cx.community.metrics.login_refused(reason);
                     Err(reason)
@@ -274,7 +309,7 @@ impl Login {
                 storage::answer(&live.channels, reply, cx);
                 Ok(())
             }
-            (Answer::PrivacySaved { record, result }, Stage::Live(live)) => {
+            (Answer::PrivacySaved { record, result, .. }, Stage::Live(live)) => {
                 live.privacy_saved(record, result, cx);
                 Ok(())
             }
@@ -291,14 +326,9 @@ impl Login {
         login_type: u16,
         protection: Protection,
         cx: &mut Context<'_>,
-    ) {
+    ) -> Result<(), CloseReason> {
         let community = cx.community;
         let user = community.presence.hold(person.id.as_bytes());
-        if community.options.single_login {
-            for other in user.logins() {
-                other.outbox.close(CloseReason::Superseded);
-            }
-        }
         let record = Arc::new(LoginRecord {
             key: self.key,
             login_id: login_id(),
@@ -327,9 +357,14 @@ impl Login {
         }));
         // Clients ignore the list inside the LOGIN_ACK.
         cx.send(&Message::SetPrivacyList(info));
-        let privacy = privacy.map(|record| Privacy::new(record, |id| community.canonical(id)));
+        let privacy = privacy.map(|record| Privacy::new(record, community));
         community.sessions.logged_in(&record);
-        user.arrive(&record, privacy);
+        let others = user.arrive(&record, privacy);
+        if community.options.single_login {
+            for other in others {
+                other.outbox.close(CloseReason::Superseded);
+            }
+        }
         community.metrics.logins.increment(1);
         community.metrics.sessions(protection).increment(1);
         tracing::info!(
@@ -344,7 +379,15 @@ impl Login {
             channels: Channels::default(),
             awareness: Awareness::default(),
             offers: 0,
+            announced: Announced::default(),
+            status: None,
         }));
+        // An administrator may have removed the person while the proof was being checked. The directory changes
+        // before the logins are ended, so one of the two looks always sees the other.
+        match community.directory.person(&user.id) {
+            Some(person) if !person.disabled => Ok(()),
+            _ => Err(CloseReason::EndedByAdmin),
+        }
     }
 
     /// Handles what others had for this login.
@@ -380,6 +423,13 @@ impl Login {
         }
     }
 
+    /// The client's frames that were there have been handled.
+    pub(crate) fn settle(&mut self) {
+        if let Stage::Live(live) = &mut self.stage {
+            live.publish_status();
+        }
+    }
+
     /// Time has passed: ends what waited too long.
     pub(crate) fn on_time(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
         if self.deadline().is_some_and(|deadline| deadline <= cx.now) {
@@ -412,7 +462,7 @@ impl Login {
         community.metrics.sessions(record.protection).decrement(1);
         // First nobody finds the login any more, then those who already have to do with it are told.
         record.user.leave(&record);
-        awareness.end(&record, community);
+        awareness.close(&record, community);
         service::relay::end_all(&mut channels, unread.events);
         community.presence.release(&record.user);
     }
@@ -432,9 +482,7 @@ impl Live {
             Message::SetUserStatus(status) => self.set_status(status, cx),
             Message::SetPrivacyList(list) => self.set_privacy(list, cx),
             Message::SenseService(service) => sense(*service, cx),
-            Message::Announce(announce) => {
-                service::announce::on_announce(&self.record, announce, cx)
-            }
+            Message::Announce(announce) => service::announce::on_announce(self, announce, cx),
             // The server half has dropped all that a logged-in client has no business to send.
             _ => {}
         }
@@ -444,11 +492,28 @@ impl Live {
     fn set_status(&mut self, status: &UserStatus<'_>, cx: &mut Context<'_>) {
         let mut status = *status;
         status.desc = Text(cut_text(status.desc.as_bytes(), STATUS_TEXT_BYTES_MAX));
-        if status.status == wire::Status::ACTIVE {
+        if status.status == Status::ACTIVE {
             self.record.set_active(cx.activity);
         }
-        self.record.user.set_status(&self.record, &status);
         cx.send(&Message::SetUserStatus(status));
+        let UserStatus { status, time, desc } = status;
+        self.status = Some(OwnStatus {
+            status,
+            time,
+            text: desc.as_bytes().into(),
+        });
+    }
+
+    /// Tells watchers the latest status, once however often it changed since.
+    fn publish_status(&mut self) {
+        if let Some(OwnStatus { status, time, text }) = self.status.take() {
+            let status = UserStatus {
+                status,
+                time,
+                desc: Text(&text),
+            };
+            self.record.user.set_status(&self.record, &status);
+        }
     }
 
     /// The list is in force once it is stored.
@@ -485,13 +550,17 @@ impl Live {
             let info = privacy_info(current.as_ref().map(|privacy| &privacy.record));
             return cx.send(&Message::SetPrivacyList(info));
         }
-        let mut frame = Vec::new();
-        Message::SetPrivacyList(privacy_info(Some(&record))).encode(&mut frame);
-        let frame: Arc<[u8]> = frame.into();
-        let privacy = Privacy::new(record, |id| cx.community.canonical(id));
-        for login in self.record.user.set_privacy(privacy) {
-            login.outbox.push(Event::Frame(Arc::clone(&frame)));
-        }
+        apply_privacy(&self.record.user, record, cx.community);
+    }
+}
+
+/// Puts a stored privacy list in force, and tells all logins of the user, the one that sent it too.
+fn apply_privacy(user: &Arc<User>, record: PrivacyRecord, community: &Shared) {
+    let mut frame = Vec::new();
+    Message::SetPrivacyList(privacy_info(Some(&record))).encode(&mut frame);
+    let frame: Arc<[u8]> = frame.into();
+    for login in user.set_privacy(Privacy::new(record, community)) {
+        login.outbox.push(Event::Frame(Arc::clone(&frame)));
     }
 }
 

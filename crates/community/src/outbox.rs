@@ -63,6 +63,9 @@ impl Event {
     }
 }
 
+/// The place of presence among the latest values of one watched id; attributes come after it.
+pub(crate) const PRESENCE: u64 = 0;
+
 /// Which latest value: of whom, under which id the watcher asked, and which attribute (0 is presence).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LatestKey {
@@ -173,12 +176,46 @@ impl Outbox {
 
     /// Drops the latest values of one watched id: what is told next is newer.
     pub(crate) fn forget_latest(&self, user: usize, form: usize) {
+        self.forget_from(LatestKey {
+            user,
+            form,
+            attribute: PRESENCE,
+        });
+    }
+
+    /// Drops only the attributes of one watched id: the login may not see them any more.
+    pub(crate) fn forget_attributes(&self, user: usize, form: usize) {
+        self.forget_from(LatestKey {
+            user,
+            form,
+            attribute: PRESENCE + 1,
+        });
+    }
+
+    /// Drops only the presence of one watched id.
+    pub(crate) fn forget_presence(&self, user: usize, form: usize) {
+        let key = LatestKey {
+            user,
+            form,
+            attribute: PRESENCE,
+        };
+        lock(&self.0).waiting.latest.remove(&key);
+    }
+
+    fn forget_from(&self, first: LatestKey) {
+        let last = LatestKey {
+            attribute: u64::MAX,
+            ..first
+        };
         let mut inner = lock(&self.0);
-        if !inner.waiting.latest.is_empty() {
-            inner
-                .waiting
-                .latest
-                .retain(|key, _| key.user != user || key.form != form);
+        let keys: Vec<LatestKey> = inner
+            .waiting
+            .latest
+            .range(first..=last)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in keys {
+            inner.waiting.latest.remove(&key);
         }
     }
 

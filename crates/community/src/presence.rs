@@ -6,10 +6,10 @@
 //! Source: `docs/protocol/service-aware.md`; `docs/protocol/connection.md`, SET_PRIVACY_LIST.
 
 use crate::limits::{ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX};
-use crate::lock;
 use crate::login::LoginRecord;
-use crate::outbox::{Latest, LatestKey};
-use std::collections::HashMap;
+use crate::outbox::{Latest, LatestKey, LoginKey, PRESENCE};
+use crate::{Shared, lock};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
 use store::PrivacyRecord;
@@ -47,6 +47,8 @@ struct State {
     /// Number of the state shown; 0 while the user is away.
     version: u32,
     last_version: u32,
+    /// The login whose attributes watchers have been told: the one that rang when they were last told anything.
+    attributes_of: Option<LoginKey>,
 }
 
 /// One login of the user.
@@ -90,12 +92,13 @@ pub(crate) struct Privacy {
 }
 
 impl Privacy {
-    /// `canonical` says under which id the community knows the person whom an entry names.
-    pub(crate) fn new(record: PrivacyRecord, canonical: impl Fn(&[u8]) -> Box<[u8]>) -> Self {
+    /// People of other communities are nobody here: an entry for one of them says nothing of ours.
+    pub(crate) fn new(record: PrivacyRecord, community: &Shared) -> Self {
         let mut ids: Vec<_> = record
             .users
             .iter()
-            .map(|user| canonical(&user.id))
+            .filter(|user| community.is_ours(&user.community))
+            .map(|user| community.canonical(&user.id))
             .collect();
         ids.sort_unstable();
         Self { record, ids }
@@ -167,10 +170,19 @@ impl User {
         lock(&self.state).privacy.clone()
     }
 
-    /// A login begins. `privacy` is the stored list.
-    pub(crate) fn arrive(self: &Arc<Self>, login: &Arc<LoginRecord>, privacy: Option<Privacy>) {
+    /// A login begins. `privacy` is the stored list. Answers with the logins that were here before.
+    pub(crate) fn arrive(
+        self: &Arc<Self>,
+        login: &Arc<LoginRecord>,
+        privacy: Option<Privacy>,
+    ) -> Vec<Arc<LoginRecord>> {
         let mut state = lock(&self.state);
-        if state.here.is_empty() {
+        let others: Vec<_> = state
+            .here
+            .iter()
+            .map(|here| Arc::clone(&here.login))
+            .collect();
+        if others.is_empty() {
             state.privacy = privacy.map(Arc::new);
         }
         state.here.push(Here {
@@ -180,7 +192,8 @@ impl User {
             text: Box::default(),
             attributes: Vec::new(),
         });
-        state.publish(self);
+        state.publish(self, None);
+        others
     }
 
     /// A login ends, and its attributes with it.
@@ -194,10 +207,7 @@ impl User {
             return;
         };
         let gone = state.here.swap_remove(index);
-        for (key, _) in &gone.attributes {
-            state.publish_attribute(self, *key);
-        }
-        state.publish(self);
+        state.publish(self, Some(&gone));
         if state.here.is_empty() {
             state.privacy = None;
         }
@@ -210,7 +220,7 @@ impl User {
             here.status = status.status;
             here.time = status.time;
             here.text = status.desc.as_bytes().into();
-            state.publish(self);
+            state.publish(self, None);
         }
     }
 
@@ -218,7 +228,7 @@ impl User {
     pub(crate) fn set_privacy(self: &Arc<Self>, privacy: Privacy) -> Vec<Arc<LoginRecord>> {
         let mut state = lock(&self.state);
         state.privacy = Some(Arc::new(privacy));
-        state.publish(self);
+        state.publish(self, None);
         state
             .here
             .iter()
@@ -315,9 +325,11 @@ impl User {
         match state.find_watcher(login, form) {
             Ok(index) => {
                 state.watchers[index].told = told;
-                login
-                    .outbox
-                    .forget_latest(self.address(), form_address(form));
+                let (user, form) = (self.address(), form_address(form));
+                match told {
+                    0 => login.outbox.forget_latest(user, form),
+                    _ => login.outbox.forget_presence(user, form),
+                }
             }
             Err(index) => {
                 let watcher = Watcher {
@@ -381,7 +393,7 @@ impl User {
         LatestKey {
             user: self.address(),
             form: form_address(form),
-            attribute: attribute.map_or(0, |key| u64::from(key) + 1),
+            attribute: attribute.map_or(PRESENCE, |key| u64::from(key) + 1),
         }
     }
 
@@ -437,12 +449,15 @@ impl State {
     }
 
     fn attribute(&self, key: u32) -> Option<&[u8]> {
-        let (_, value) = self
-            .ringing()?
-            .attributes
-            .iter()
-            .find(|(known, _)| *known == key)?;
+        let attributes = &self.told_login()?.attributes;
+        let (_, value) = attributes.iter().find(|(known, _)| *known == key)?;
         Some(value)
+    }
+
+    /// The login whose attributes watchers have been told.
+    fn told_login(&self) -> Option<&Here> {
+        let told = self.attributes_of?;
+        self.here.iter().find(|here| here.login.key == told)
     }
 
     fn find_watcher(&self, login: &LoginRecord, form: Option<&Arc<Form>>) -> Result<usize, usize> {
@@ -474,8 +489,14 @@ impl State {
         }
     }
 
-    /// Finds out what shows now, and tells everybody whose view changed.
-    fn publish(&mut self, user: &Arc<User>) {
+    /// Finds out what shows now, and tells everybody whose view changed. `gone` is a login that has just ended.
+    fn publish(&mut self, user: &Arc<User>, gone: Option<&Here>) {
+        let told = self.told_login().or(gone);
+        let old_keys: Vec<u32> = told.map_or(Vec::new(), |here| {
+            here.attributes.iter().map(|(key, _)| *key).collect()
+        });
+        let ringing = self.ringing().map(|here| here.login.key);
+        let exchanged = std::mem::replace(&mut self.attributes_of, ringing) != ringing;
         let shown = self.most_present().map(|here| Shown {
             status: here.status,
             time: here.time,
@@ -518,9 +539,24 @@ impl State {
                 .push_latest(user.key(form, None), latest);
             if before == 0 {
                 self.tell_all_attributes(user, watcher);
+            } else if version == 0 {
+                withdraw_attributes(user, watcher, &old_keys);
             }
         }
         self.watchers = watchers;
+        if exchanged {
+            let new_keys = self
+                .told_login()
+                .into_iter()
+                .flat_map(|here| &here.attributes);
+            let keys: BTreeSet<u32> = old_keys
+                .into_iter()
+                .chain(new_keys.map(|(key, _)| *key))
+                .collect();
+            for key in keys {
+                self.publish_attribute(user, key);
+            }
+        }
     }
 
     fn encode_update(&self, user: &User, form: Option<&Arc<Form>>, visible: bool) -> Arc<[u8]> {
@@ -531,7 +567,9 @@ impl State {
 
     /// A watcher sees the user from now on: it gets the attributes as well.
     fn tell_all_attributes(&self, user: &Arc<User>, watcher: &Watcher) {
-        let Some(here) = self.ringing() else { return };
+        let Some(here) = self.told_login() else {
+            return;
+        };
         let form = watcher.form.as_ref();
         for (key, value) in &here.attributes {
             let latest = attribute_latest(&user.aware_id(form), *key, Some(value));
@@ -563,6 +601,17 @@ impl State {
                 }
             }
         }
+    }
+}
+
+/// A watcher sees the user no longer: what waits is dropped, and what it knows is taken back.
+fn withdraw_attributes(user: &Arc<User>, watcher: &Watcher, keys: &[u32]) {
+    let form = watcher.form.as_ref();
+    let outbox = &watcher.login.outbox;
+    outbox.forget_attributes(user.address(), form_address(form));
+    for key in keys {
+        let latest = attribute_latest(&user.aware_id(form), *key, None);
+        outbox.push_attribute(user.key(form, Some(*key)), *key, &latest);
     }
 }
 

@@ -3,8 +3,8 @@
 
 use crate::Shared;
 use crate::limits::{
-    KEEP_ALIVE_AFTER, LAST_WORDS_BYTES_MAX, LAST_WORDS_DEADLINE, QUESTIONS_MAX, READ_BYTES,
-    ROUNDS_MAX, STALL_DEADLINE, WRITE_BYTES_ENOUGH,
+    KEEP_ALIVE_AFTER, LAST_WORDS_BYTES_MAX, LAST_WORDS_DEADLINE, LAST_WRITES_DEADLINE,
+    QUESTIONS_MAX, READ_BYTES, ROUNDS_MAX, STALL_DEADLINE, WRITE_BYTES_ENOUGH,
 };
 use crate::login::{Answer, Context, Login, LoginRecord, Question};
 use crate::outbox::Outbox;
@@ -34,7 +34,12 @@ thread_local! {
 /// The gathering buffer goes back to this size after a large answer.
 const WRITE_BYTES_KEPT: usize = 256 * 1024;
 
-type Asking = Pin<Box<dyn Future<Output = Answer> + Send>>;
+/// A question that is being answered.
+struct Asked {
+    /// Whether it changes what is stored.
+    is_write: bool,
+    answer: Pin<Box<dyn Future<Output = Answer> + Send>>,
+}
 
 /// Serves one client until its end.
 pub(crate) async fn serve<S>(community: Arc<Shared>, stream: S, opened: Opened) -> CloseReason
@@ -43,10 +48,27 @@ where
 {
     let mut session = Session::new(community, stream, opened);
     let reason = poll_fn(|cx| session.poll(cx)).await;
-    let last_words = session.end(reason);
     // Boxed: ending needs room that a living session should not carry.
-    Box::pin(last_words).await;
+    Box::pin(session.end(reason)).await;
     reason
+}
+
+/// What a socket did not take yet.
+#[derive(Default)]
+struct Unsent {
+    bytes: Vec<u8>,
+    /// So many of them have gone; moving the rest forward each time would cost their square.
+    gone: usize,
+}
+
+impl Unsent {
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.gone..).unwrap_or_default()
+    }
+
+    fn len(&self) -> usize {
+        self.bytes.len() - self.gone
+    }
 }
 
 struct Session<S> {
@@ -58,13 +80,15 @@ struct Session<S> {
     /// The beginning of a frame.
     partial: Vec<u8>,
     /// Bytes that the socket did not take yet.
-    unsent: Vec<u8>,
+    unsent: Unsent,
     questions: VecDeque<Question>,
-    asking: Option<Asking>,
+    asking: Option<Asked>,
     /// Reading pauses until this login has room.
     full_peer: Option<Arc<LoginRecord>>,
-    /// When something last went either way.
-    last_moved: Instant,
+    /// When something last came.
+    last_heard: Instant,
+    /// When something last went.
+    last_sent: Instant,
     timer: Pin<Box<Sleep>>,
     ended: bool,
 }
@@ -100,11 +124,12 @@ where
             login: Login::new(key, opened, Arc::clone(&outbox), deadline),
             outbox,
             partial: Vec::new(),
-            unsent: Vec::new(),
+            unsent: Unsent::default(),
             questions: VecDeque::new(),
             asking: None,
             full_peer: None,
-            last_moved: now,
+            last_heard: now,
+            last_sent: now,
             timer: Box::pin(sleep_until(deadline)),
             ended: false,
             community,
@@ -118,7 +143,7 @@ where
             out.clear();
             let result = self.rounds(now, out, cx);
             if !out.is_empty() {
-                self.unsent.extend_from_slice(out);
+                self.unsent.bytes.extend_from_slice(out);
             }
             if out.capacity() > WRITE_BYTES_KEPT {
                 *out = Vec::new();
@@ -141,6 +166,7 @@ where
             let mut moved = self.answers(now, out, cx)?;
             moved |= self.waiting(now, out, cx)?;
             moved |= self.read(now, out, cx)?;
+            self.login.settle();
             moved |= self.write(now, out, cx)?;
             if !moved {
                 return Ok(());
@@ -178,19 +204,19 @@ where
     ) -> Result<(), CloseReason> {
         while self.timer.as_mut().poll(cx).is_ready() {
             self.step(now, out, Login::on_time)?;
-            let quiet_for = now.saturating_duration_since(self.last_moved);
-            let next = if !self.unsent.is_empty() {
-                if quiet_for >= STALL_DEADLINE {
+            let last_moved = self.last_heard.max(self.last_sent);
+            let next = if self.unsent.len() > 0 {
+                if now.saturating_duration_since(self.last_sent) >= STALL_DEADLINE {
                     return Err(CloseReason::SlowConsumer);
                 }
-                self.last_moved + STALL_DEADLINE
-            } else if quiet_for >= KEEP_ALIVE_AFTER {
+                self.last_sent + STALL_DEADLINE
+            } else if now.saturating_duration_since(last_moved) >= KEEP_ALIVE_AFTER {
                 if self.login.has_spoken() {
                     out.push(KEEP_ALIVE);
                 }
                 now + KEEP_ALIVE_AFTER
             } else {
-                self.last_moved + KEEP_ALIVE_AFTER
+                last_moved + KEEP_ALIVE_AFTER
             };
             let next = self
                 .login
@@ -214,7 +240,7 @@ where
         let mut moved = false;
         loop {
             if let Some(asking) = &mut self.asking {
-                let Poll::Ready(answer) = asking.as_mut().poll(cx) else {
+                let Poll::Ready(answer) = asking.answer.as_mut().poll(cx) else {
                     return Ok(moved);
                 };
                 self.asking = None;
@@ -232,23 +258,27 @@ where
         }
     }
 
-    fn ask(&self, question: Question) -> Asking {
+    fn ask(&self, question: Question) -> Asked {
+        let is_write = question.is_write();
         let community = Arc::clone(&self.community);
-        match question {
-            Question::Authenticate { name, proof } => {
-                let address = self.address;
-                Box::pin(async move {
+        let address = self.address;
+        let answer = Box::pin(async move {
+            match question {
+                Question::Authenticate { name, proof } => {
                     Answer::Authenticated(authenticate(&community, &name, proof, address).await)
-                })
+                }
+                Question::Storage(request) => Answer::Storage(request.ask(&community.store).await),
+                Question::SavePrivacy { user, record } => {
+                    let result = community.store.privacy_save(&user, record.clone()).await;
+                    Answer::PrivacySaved {
+                        user,
+                        record,
+                        result,
+                    }
+                }
             }
-            Question::Storage(request) => {
-                Box::pin(async move { Answer::Storage(request.ask(&community.store).await) })
-            }
-            Question::SavePrivacy { user, record } => Box::pin(async move {
-                let result = community.store.privacy_save(&user, record.clone()).await;
-                Answer::PrivacySaved { record, result }
-            }),
-        }
+        });
+        Asked { is_write, answer }
     }
 
     /// Takes what others had for this login, unless its client is not even taking what it has got.
@@ -309,14 +339,14 @@ where
             let mut buffer = ReadBuf::new(scratch);
             match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
                 Poll::Pending => return Ok(false),
-                Poll::Ready(Err(error)) => return Err(reason_of(&error)),
+                Poll::Ready(Err(error)) => return Err(self.reason_of(&error)),
                 Poll::Ready(Ok(())) => {}
             }
             let bytes = buffer.filled();
             if bytes.is_empty() {
                 return Err(CloseReason::PeerClosed);
             }
-            self.last_moved = now;
+            self.last_heard = now;
             if self.partial.is_empty() {
                 let used = self.frames(bytes, now, out, cx)?;
                 self.partial = bytes.get(used..).unwrap_or_default().to_vec();
@@ -369,31 +399,31 @@ where
         cx: &mut TaskContext<'_>,
     ) -> Result<bool, CloseReason> {
         let mut moved = false;
-        if !self.unsent.is_empty() {
-            self.unsent.append(out);
-            while !self.unsent.is_empty() {
-                let Poll::Ready(sent) = Pin::new(&mut self.stream).poll_write(cx, &self.unsent)
-                else {
+        if self.unsent.len() > 0 {
+            self.unsent.bytes.append(out);
+            while self.unsent.len() > 0 {
+                let stream = Pin::new(&mut self.stream);
+                let Poll::Ready(sent) = stream.poll_write(cx, self.unsent.rest()) else {
                     return Ok(moved);
                 };
-                let sent = sent.map_err(|error| reason_of(&error))?;
-                self.unsent.drain(..sent);
-                self.last_moved = now;
+                self.unsent.gone += sent.map_err(|error| self.reason_of(&error))?;
+                self.last_sent = now;
                 moved = true;
             }
-            self.unsent = Vec::new();
+            self.unsent = Unsent::default();
         }
         let mut sent_in_all = 0;
         while let Some(rest) = out.get(sent_in_all..).filter(|rest| !rest.is_empty()) {
             match Pin::new(&mut self.stream).poll_write(cx, rest) {
                 Poll::Ready(sent) => {
-                    sent_in_all += sent.map_err(|error| reason_of(&error))?;
-                    self.last_moved = now;
+                    sent_in_all += sent.map_err(|error| self.reason_of(&error))?;
+                    self.last_sent = now;
                     moved = true;
                 }
                 Poll::Pending => {
-                    self.unsent = rest.to_vec();
+                    self.unsent.bytes = rest.to_vec();
                     // The stall begins now; the timer may stand on a later time.
+                    self.last_sent = now;
                     let stalled_at = now + STALL_DEADLINE;
                     if self.timer.deadline() > stalled_at {
                         self.timer.as_mut().reset(stalled_at);
@@ -404,37 +434,74 @@ where
         }
         out.clear();
         match Pin::new(&mut self.stream).poll_flush(cx) {
-            Poll::Ready(Err(error)) => Err(reason_of(&error)),
+            Poll::Ready(Err(error)) => Err(self.reason_of(&error)),
             _ => Ok(moved),
         }
     }
 
-    /// Leaves the community at once, then tells the client why, as far as it listens.
-    fn end(&mut self, reason: CloseReason) -> impl Future<Output = ()> + Send + '_ {
-        self.finish();
-        let mut last_words = std::mem::take(&mut self.unsent);
-        wire::server::put_close(&mut last_words, reason);
-        async move {
-            if matches!(reason, CloseReason::SlowConsumer | CloseReason::PeerReset) {
-                return;
-            }
-            let stream = &mut self.stream;
-            let told = async {
-                stream.write_all(&last_words).await?;
-                stream.shutdown().await?;
-                let mut rest = [0; 1024];
-                let mut thrown_away = 0;
-                while thrown_away < LAST_WORDS_BYTES_MAX {
-                    match stream.read(&mut rest).await? {
-                        0 => break,
-                        count => thrown_away += count,
-                    }
-                }
-                io::Result::Ok(())
-            };
-            // The client may be gone; there is nobody left to tell of an error here.
-            let _ = timeout(LAST_WORDS_DEADLINE, told).await;
+    fn reason_of(&self, error: &io::Error) -> CloseReason {
+        match error.kind() {
+            // The kernel gave up first, on a peer whose window stayed shut.
+            io::ErrorKind::TimedOut if self.unsent.len() > 0 => CloseReason::SlowConsumer,
+            io::ErrorKind::TimedOut
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable => CloseReason::PeerVanished,
+            io::ErrorKind::UnexpectedEof => CloseReason::PeerClosed,
+            // What the TLS layer says of a record that does not hold.
+            io::ErrorKind::InvalidData => CloseReason::TlsFailed,
+            _ => CloseReason::PeerReset,
         }
+    }
+
+    /// Leaves the community at once, stores what the client wanted stored, then tells it why, as far as it listens.
+    async fn end(&mut self, reason: CloseReason) {
+        self.finish();
+        // Clients save the contact list and log out in one breath. Of somebody who was removed nothing is kept.
+        if reason != CloseReason::EndedByAdmin
+            && timeout(LAST_WRITES_DEADLINE, self.last_writes())
+                .await
+                .is_err()
+        {
+            tracing::error!("what a leaving client wanted stored took too long and may be lost");
+        }
+        let silent = matches!(
+            reason,
+            CloseReason::SlowConsumer | CloseReason::PeerReset | CloseReason::PeerVanished
+        );
+        if !silent {
+            // The client may be gone; there is nobody left to tell of an error here.
+            let _ = timeout(LAST_WORDS_DEADLINE, self.last_words(reason)).await;
+        }
+    }
+
+    async fn last_writes(&mut self) {
+        if let Some(asked) = self.asking.take().filter(|asked| asked.is_write) {
+            asked.answer.await.outlive_login(&self.community);
+        }
+        while let Some(question) = self.questions.pop_front() {
+            if question.is_write() {
+                self.ask(question)
+                    .answer
+                    .await
+                    .outlive_login(&self.community);
+            }
+        }
+    }
+
+    async fn last_words(&mut self, reason: CloseReason) -> io::Result<()> {
+        let mut last_words = self.unsent.rest().to_vec();
+        wire::server::put_close(&mut last_words, reason);
+        self.stream.write_all(&last_words).await?;
+        self.stream.shutdown().await?;
+        let mut rest = [0; 1024];
+        let mut thrown_away = 0;
+        while thrown_away < LAST_WORDS_BYTES_MAX {
+            match self.stream.read(&mut rest).await? {
+                0 => break,
+                count => thrown_away += count,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -469,12 +536,4 @@ async fn authenticate(
             CloseReason::DirectoryAway
         })?;
     Ok((person, privacy))
-}
-
-fn reason_of(error: &io::Error) -> CloseReason {
-    match error.kind() {
-        io::ErrorKind::TimedOut => CloseReason::PeerVanished,
-        io::ErrorKind::UnexpectedEof => CloseReason::PeerClosed,
-        _ => CloseReason::PeerReset,
-    }
 }

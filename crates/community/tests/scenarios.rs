@@ -984,3 +984,199 @@ async fn who_does_not_read_ends_as_a_slow_consumer_and_disturbs_nobody() {
     carol.watch(&["bob"]).await;
     carol.sees("bob", None).await;
 }
+
+#[tokio::test]
+async fn what_is_saved_in_the_breath_before_the_logout_is_stored() {
+    let house = House::new().await;
+    let mut alice = house.login("alice").await;
+    alice
+        .say(|client, out| {
+            client.save(0, b"the last change", out).unwrap();
+            client.set_privacy(true, &["bob"], out).unwrap();
+            client.logout(out);
+        })
+        .await;
+    let ended = timeout(DEADLINE, alice.served).await.unwrap().unwrap();
+    assert_eq!(ended, CloseReason::Logout);
+
+    let mut alice = house.login("alice").await;
+    alice
+        .say(|client, out| client.load(&[0], out))
+        .await
+        .unwrap();
+    let answer = alice
+        .until(|event| matches!(event, Event::Loaded { .. }))
+        .await;
+    assert!(
+        matches!(&answer, Event::Loaded { items, .. } if items[0].1 == b"the last change"),
+        "{answer:?}"
+    );
+    let mut bob = house.login("bob").await;
+    bob.watch(&["alice"]).await;
+    bob.sees("alice", None).await;
+}
+
+#[tokio::test]
+async fn asking_for_one_key_many_times_is_asking_once() {
+    let house = House::new().await;
+    let mut alice = house.login("alice").await;
+    alice
+        .say(|client, out| client.save(7, &[1; 60_000], out))
+        .await
+        .unwrap();
+    alice
+        .say(|client, out| client.load(&[7; 100_000], out))
+        .await
+        .unwrap();
+    let answer = alice
+        .until(|event| matches!(event, Event::Loaded { .. }))
+        .await;
+    let Event::Loaded { items, .. } = answer else {
+        unreachable!()
+    };
+    assert_eq!(items.len(), 1);
+
+    let keys: Vec<u32> = (0..1000).collect();
+    alice
+        .say(|client, out| client.load(&keys, out))
+        .await
+        .unwrap();
+    let answer = alice
+        .until(|event| matches!(event, Event::Loaded { .. }))
+        .await;
+    assert!(
+        matches!(
+            answer,
+            Event::Loaded {
+                code: ReturnCode::BAD_DATA,
+                ..
+            }
+        ),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test]
+async fn naming_a_user_or_group_twice_is_naming_it_once() {
+    let house = House::new().await;
+    let mut alice = house.login("alice").await;
+    let staff = AwareId::group("staff".into());
+    let bob = AwareId::user("bob".into());
+    alice
+        .say(|client, out| client.watch(&[staff, bob, staff, bob, bob], out))
+        .await
+        .unwrap();
+    let seen = alice.settle().await;
+    let entries: usize = seen
+        .iter()
+        .map(|event| match event {
+            Event::Snapshot(entries) => entries.len(),
+            _ => 0,
+        })
+        .sum();
+    assert_eq!(
+        entries, 3,
+        "two members of the group and one user: {seen:?}"
+    );
+}
+
+#[tokio::test]
+async fn one_user_is_watched_under_a_few_spellings_only() {
+    let house = House::new().await;
+    let mut alice = house.login("alice").await;
+    let bob = house.login("bob").await;
+    let spellings: Vec<String> = (0..50)
+        .map(|blanks| format!("bob{}", " ".repeat(blanks)))
+        .collect();
+    let ids: Vec<&str> = spellings.iter().map(String::as_str).collect();
+    alice.watch(&ids).await;
+    let snapshot = alice
+        .until(|event| matches!(event, Event::Snapshot(_)))
+        .await;
+    let Event::Snapshot(entries) = snapshot else {
+        unreachable!()
+    };
+    let seen = entries
+        .iter()
+        .filter(|entry| entry.online.is_some())
+        .count();
+    assert_eq!(
+        (entries.len(), seen),
+        (50, community::limits::SPELLINGS_MAX)
+    );
+    drop(bob);
+}
+
+#[tokio::test]
+async fn who_announces_too_often_is_not_heard() {
+    let house = House::new().await;
+    let mut alice = house.login("alice").await;
+    let mut bob = house.login("bob").await;
+    for number in 0..2 * community::limits::ANNOUNCEMENTS_MAX {
+        let text = number.to_string();
+        alice
+            .say(|client, out| client.announce(&text, false, &["@U bob"], out))
+            .await
+            .unwrap();
+    }
+    alice.settle().await;
+    let heard = bob.settle().await;
+    let heard = heard
+        .iter()
+        .filter(|event| matches!(event, Event::Announcement { .. }))
+        .count();
+    assert_eq!(heard, community::limits::ANNOUNCEMENTS_MAX as usize);
+}
+
+#[tokio::test]
+async fn one_user_cannot_use_up_anothers_channels() {
+    let house = House::new().await;
+    let mut alice = house.login("alice").await;
+    let mut bob = house.login("bob").await;
+    let mut last = ChannelId(0);
+    for _ in 0..=community::limits::CHANNELS_PER_PEER_MAX {
+        last = alice.talk_to("bob").await;
+    }
+    assert_eq!(alice.channel_ends(last).await, ReturnCode::STARVING);
+    let mut carol = house.login("carol").await;
+    let channel = carol.talk_to("bob").await;
+    let is_carols =
+        |event: &Event| matches!(event, Event::ImOffered { from, .. } if from.user_id == "carol");
+    let offered = bob.until(is_carols).await;
+    let Event::ImOffered { channel: bobs, .. } = offered else {
+        unreachable!()
+    };
+    bob.say(|client, out| client.accept_im(bobs, out))
+        .await
+        .unwrap();
+    carol
+        .until(|event| matches!(event, Event::ImOpened { channel: id, .. } if *id == channel))
+        .await;
+}
+
+#[tokio::test]
+async fn the_attributes_of_the_login_that_stays_are_told() {
+    let house = House::new().await;
+    let mut alice = house.login("alice").await;
+    alice
+        .say(|client, out| client.watch_attributes(&[1, 6], out))
+        .await
+        .unwrap();
+    alice.watch(&["bob"]).await;
+    let mut desk = house.login("bob").await;
+    desk.say(|client, out| client.set_attribute(6, &[1], out))
+        .await
+        .unwrap();
+    let is = |wanted_key: u32, wanted: Option<Vec<u8>>| move |event: &Event| matches!(event, Event::Attribute { key, value, .. } if *key == wanted_key && *value == wanted);
+    alice.until(is(6, Some(vec![1]))).await;
+    // A newer login rings, and has none.
+    let phone = house.login("bob").await;
+    alice.until(is(6, None)).await;
+    drop(phone);
+    alice.until(is(6, Some(vec![1]))).await;
+    // Who hides takes them along.
+    desk.say(|client, out| client.set_privacy(true, &["alice"], out))
+        .await
+        .unwrap();
+    alice.until(is(6, None)).await;
+}

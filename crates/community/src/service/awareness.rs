@@ -3,18 +3,22 @@
 //! Source: `docs/protocol/service-aware.md`.
 
 use crate::Shared;
-use crate::limits::{ATTRIBUTE_KEYS_MAX, WATCHED_GROUPS_MAX, WATCHED_MAX};
+use crate::limits::{
+    ANSWER_BYTES_MAX, ATTRIBUTE_KEYS_MAX, SPELLINGS_MAX, USER_ID_BYTES_MAX, WATCHED_GROUPS_MAX,
+    WATCHED_MAX,
+};
 use crate::login::{Context, LoginRecord};
 use crate::outbox::{Growth, Latest, LatestKey};
 use crate::presence::{Form, User};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use wire::codec::DecodeError;
 use wire::message::ChannelSend;
 use wire::service::awareness::{
     AwareId, AwareKind, ClientMessage, Entry, SNAPSHOT_KIND, ServerMessage, SnapshotWriter,
+    UPDATE_KIND,
 };
-use wire::{ChannelId, frame};
+use wire::{ChannelId, Text, frame};
 
 /// The awareness channel of one login. Its subscriptions live as long as the channel.
 #[derive(Default)]
@@ -22,7 +26,14 @@ pub(crate) struct Awareness {
     channel: Option<ChannelId>,
     /// Sorted by the user's address and the form's text.
     watched: Vec<Watched>,
-    groups: Vec<Box<[u8]>>,
+    groups: Vec<WatchedGroup>,
+}
+
+struct WatchedGroup {
+    /// As the directory spells it.
+    id: Box<[u8]>,
+    /// As the client wrote it: every answer repeats that.
+    written: Box<[u8]>,
 }
 
 struct Watched {
@@ -39,12 +50,9 @@ impl Awareness {
         self.channel = Some(channel);
     }
 
-    pub(crate) fn close(&mut self) {
+    /// Ends the channel, and all subscriptions with it.
+    pub(crate) fn close(&mut self, login: &LoginRecord, community: &Shared) {
         self.channel = None;
-    }
-
-    /// Ends all subscriptions.
-    pub(crate) fn end(&mut self, login: &LoginRecord, community: &Shared) {
         for Watched { user, form } in std::mem::take(&mut self.watched) {
             user.unwatch(login, form.as_ref());
             community.presence.release(&user);
@@ -114,15 +122,21 @@ impl Awareness {
     fn add(&mut self, login: &Arc<LoginRecord>, ids: &[AwareId<'_>], cx: &mut Context<'_>) {
         let mut snapshot = SnapshotWriter::new();
         let mut asked = false;
+        let mut seen = BTreeSet::new();
         let keys = login.outbox.attribute_keys();
-        for id in ids {
+        for id in ids.iter().take(WATCHED_MAX) {
+            // Naming an id twice asks nothing twice, and the answer has its limit.
+            let answered = cx.out.len() + snapshot.data_bytes();
+            if !seen.insert((id.kind.0, id.user, id.community)) || answered > ANSWER_BYTES_MAX {
+                continue;
+            }
             match id.kind {
                 // An entry without a user crashes clients, so it gets none.
                 AwareKind::USER if !id.user.is_empty() => {
                     asked = true;
                     self.add_user(login, id, &keys, &mut snapshot, cx);
                 }
-                AwareKind::GROUP => self.add_group(login, id, cx),
+                AwareKind::GROUP if !id.user.is_empty() => self.add_group(login, id, cx),
                 _ => {}
             }
         }
@@ -142,7 +156,7 @@ impl Awareness {
         let presence = &cx.community.presence;
         // People of other communities are nobody here, and stay so.
         let ours = cx.community.is_ours(id.community.as_bytes());
-        if !ours {
+        if !ours || id.user.len() > USER_ID_BYTES_MAX {
             return snapshot.push(&away(id));
         }
         let user = presence.hold(&cx.community.canonical(id.user.as_bytes()));
@@ -151,7 +165,7 @@ impl Awareness {
                 presence.release(&user);
                 index
             }
-            Err(_) if self.watched.len() >= WATCHED_MAX => {
+            Err(index) if self.watched.len() >= WATCHED_MAX || self.has_spellings(&user, index) => {
                 presence.release(&user);
                 return snapshot.push(&away(id));
             }
@@ -175,15 +189,18 @@ impl Awareness {
         let group = cx.community.directory.group(id.user.as_bytes());
         if let Some(group) = group.filter(|_| cx.community.is_ours(id.community.as_bytes())) {
             for member in &group.members {
-                let user = cx.community.presence.hold(member.as_bytes());
-                user.look(&login.user, id.user, &mut |entry| snapshot.push(entry));
-                cx.community.presence.release(&user);
+                put_member(login, member.as_bytes(), id.user, cx, &mut |entry| {
+                    snapshot.push(entry)
+                });
             }
-            let name = id.user.as_bytes();
+            let written = id.user.as_bytes();
             if self.groups.len() < WATCHED_GROUPS_MAX
-                && !self.groups.iter().any(|known| **known == *name)
+                && !self.groups.iter().any(|known| *known.written == *written)
             {
-                self.groups.push(name.into());
+                self.groups.push(WatchedGroup {
+                    id: group.id.as_bytes().into(),
+                    written: written.into(),
+                });
             }
         }
         self.send_snapshot(snapshot, cx);
@@ -191,20 +208,14 @@ impl Awareness {
 
     /// A group has new members: a client that watches it is told of them as of the group's.
     pub(crate) fn on_group_grew(&self, login: &LoginRecord, growth: &Growth, cx: &mut Context<'_>) {
-        if !self.groups.contains(&growth.group) {
-            return;
-        }
-        for member in &growth.members {
-            let user = cx.community.presence.hold(member);
-            let mut update = None;
-            user.look(&login.user, wire::Text(&growth.group), &mut |entry| {
+        let Some(channel) = self.channel else { return };
+        for group in self.groups.iter().filter(|group| group.id == growth.group) {
+            for member in &growth.members {
                 let mut data = Vec::new();
-                let kind = ServerMessage::Update(*entry).encode(&mut data);
-                update = Some((kind, data));
-            });
-            cx.community.presence.release(&user);
-            if let (Some((kind, data)), Some(channel)) = (update, self.channel) {
-                frame::put_send(cx.out, channel, kind, false, &data);
+                put_member(login, member, Text(&group.written), cx, &mut |entry| {
+                    ServerMessage::Update(*entry).encode(&mut data);
+                });
+                frame::put_send(cx.out, channel, UPDATE_KIND, false, &data);
             }
         }
     }
@@ -212,7 +223,8 @@ impl Awareness {
     fn remove(&mut self, login: &Arc<LoginRecord>, ids: &[AwareId<'_>], cx: &mut Context<'_>) {
         for id in ids {
             if id.kind == AwareKind::GROUP {
-                self.groups.retain(|known| **known != *id.user.as_bytes());
+                self.groups
+                    .retain(|known| *known.written != *id.user.as_bytes());
                 continue;
             }
             let canonical = cx.community.canonical(id.user.as_bytes());
@@ -227,6 +239,18 @@ impl Awareness {
         }
     }
 
+    /// Is the user watched under as many spellings as may be, where a further one would stand at `index`?
+    fn has_spellings(&self, user: &Arc<User>, index: usize) -> bool {
+        let is_same = |watched: &&Watched| Arc::ptr_eq(&watched.user, user);
+        let before = self.watched[..index]
+            .iter()
+            .rev()
+            .take_while(is_same)
+            .count();
+        let after = self.watched[index..].iter().take_while(is_same).count();
+        before + after >= SPELLINGS_MAX
+    }
+
     fn find(&self, user: &Arc<User>, id: &AwareId<'_>) -> Result<usize, usize> {
         let wanted = written(user, id);
         self.watched.binary_search_by(|watched| {
@@ -236,6 +260,24 @@ impl Awareness {
                 .map(|form| (&*form.user, &*form.community));
             (Arc::as_ptr(&watched.user), known).cmp(&(Arc::as_ptr(user), wanted))
         })
+    }
+}
+
+/// Puts a group's member as `login` may see it now.
+fn put_member(
+    login: &LoginRecord,
+    member: &[u8],
+    group: Text<'_>,
+    cx: &Context<'_>,
+    put: &mut dyn FnMut(&Entry<'_>),
+) {
+    match cx.community.presence.find(member) {
+        Some(user) => user.look(&login.user, group, put),
+        None => put(&Entry {
+            id: AwareId::user(Text(member)),
+            group,
+            online: None,
+        }),
     }
 }
 
@@ -256,7 +298,7 @@ fn form_of(user: &User, id: &AwareId<'_>) -> Option<Arc<Form>> {
 fn away<'a>(id: &AwareId<'a>) -> Entry<'a> {
     Entry {
         id: *id,
-        group: wire::Text::default(),
+        group: Text::default(),
         online: None,
     }
 }

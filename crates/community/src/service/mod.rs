@@ -117,7 +117,7 @@ pub(crate) fn on_create(
     let refusal = match served(create.protocol.service) {
         _ if live.channels.get(id).is_some() => {
             // The refusal destroys the channel that has the id at the client, so it ends here as well.
-            close_channel(live, id, ReturnCode::CHANNEL_EXISTS, &[]);
+            close_channel(live, id, ReturnCode::CHANNEL_EXISTS, &[], cx);
             Some(ReturnCode::CHANNEL_EXISTS)
         }
         _ if !id.is_clients() => Some(ReturnCode::REQUEST_INVALID),
@@ -189,16 +189,19 @@ pub(crate) fn on_send(live: &mut Live, send: &ChannelSend<'_>, cx: &mut Context<
 
 /// A client closes a channel.
 pub(crate) fn on_destroy(live: &mut Live, destroy: &ChannelDestroy<'_>, cx: &mut Context<'_>) {
-    close_channel(live, destroy.channel, destroy.reason, destroy.data);
-    if !live.awareness.is_open() {
-        live.awareness.end(&live.record, cx.community);
-    }
+    close_channel(live, destroy.channel, destroy.reason, destroy.data, cx);
 }
 
-fn close_channel(live: &mut Live, id: ChannelId, reason: ReturnCode, data: &[u8]) {
+fn close_channel(
+    live: &mut Live,
+    id: ChannelId,
+    reason: ReturnCode,
+    data: &[u8],
+    cx: &Context<'_>,
+) {
     match live.channels.remove(id) {
         Some(Endpoint::Relay(relay)) => relay.destroy_peer(reason, data),
-        Some(Endpoint::Awareness) => live.awareness.close(),
+        Some(Endpoint::Awareness) => live.awareness.close(&live.record, cx.community),
         Some(Endpoint::Resolve | Endpoint::Storage) | None => {}
     }
 }

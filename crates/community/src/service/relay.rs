@@ -5,7 +5,10 @@
 //!
 //! Source: `docs/protocol/server-behaviour.md`, "Relay life" and "Hardening"; `docs/protocol/service-im.md`.
 
-use crate::limits::{HELD_BYTES_MAX, HELD_MESSAGES_MAX, OFFER_DEADLINE};
+use crate::limits::{
+    CHANNELS_PER_PEER_MAX, CIPHER_INFO_BYTES_MAX, CIPHERS_MAX, HELD_BYTES_MAX, HELD_MESSAGES_MAX,
+    OFFER_DEADLINE, USER_ID_BYTES_MAX,
+};
 use crate::login::{Context, Live, LoginRecord};
 use crate::outbox::{Event, LoginKey, Push};
 use crate::service::{Channels, Endpoint, put_destroy};
@@ -21,10 +24,16 @@ use wire::message::{
 use wire::service::im::CreateAddtl;
 use wire::{ChannelId, ReturnCode, Text, frame};
 
+/// Cipher without a parameter.
+const RC2_40: u16 = 0x0000;
 /// Cipher with a Diffie-Hellman public value as its parameter.
 const RC2_128: u16 = 0x0001;
-/// Policies that cannot do without a cipher.
-const DEMANDING_MODES: [u16; 3] = [0x0002, 0x1000, 0x2000];
+/// Policy: everything enciphered, whichever cipher.
+const MODE_ALL: u16 = 0x0002;
+/// Policy: everything enciphered with RC2/40.
+const MODE_RC2_40: u16 = 0x1000;
+/// Policy: everything enciphered with RC2/128.
+const MODE_RC2_128: u16 = 0x2000;
 /// RC2 works on blocks of this many bytes.
 const CIPHER_BLOCK_BYTES: usize = 8;
 
@@ -103,13 +112,17 @@ pub(crate) struct Accepted {
 impl Offer {
     pub(crate) fn bytes(&self) -> usize {
         let ciphers = self.ciphers.iter().flat_map(|ciphers| &ciphers.items);
-        size_of::<Self>() + self.addtl.len() + ciphers.map(|item| item.info.len()).sum::<usize>()
+        size_of::<Self>() + self.addtl.len() + ciphers.map(Cipher::bytes).sum::<usize>()
     }
 }
 
 impl Accepted {
     pub(crate) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.addtl.len()
+        let cipher = self
+            .answer
+            .as_ref()
+            .map_or(0, |(cipher, ..)| cipher.bytes());
+        size_of::<Self>() + self.addtl.len() + cipher
     }
 }
 
@@ -119,6 +132,10 @@ impl Cipher {
             cipher: item.cipher,
             info: item.info.into(),
         }
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.info.len()
     }
 
     fn item(&self) -> EncryptItem<'_> {
@@ -133,6 +150,14 @@ impl Relay {
     /// Tells the other end that this one is gone; a peer that is gone itself needs no telling.
     pub(crate) fn destroy_peer(&self, reason: ReturnCode, data: &[u8]) {
         destroy_at(&self.peer, self.peer_channel(), self.id, reason, data);
+    }
+
+    /// Bytes of the messages that wait for the channel to be accepted.
+    fn held_bytes(&self) -> usize {
+        match &self.state {
+            RelayState::Offering { held_bytes, .. } => *held_bytes,
+            RelayState::Offered { .. } | RelayState::Open { .. } => 0,
+        }
     }
 
     /// The peer's id of the channel, 0 while it is not known.
@@ -201,7 +226,8 @@ pub(crate) fn create(
 
 /// The login of the target that the channel leads to.
 fn reach(live: &Live, target: &IdBlock<'_>, cx: &Context<'_>) -> Option<Arc<LoginRecord>> {
-    if !cx.community.is_ours(target.community.as_bytes()) {
+    let ours = cx.community.is_ours(target.community.as_bytes());
+    if !ours || target.user.len() > USER_ID_BYTES_MAX {
         return None;
     }
     let id = cx.community.canonical(target.user.as_bytes());
@@ -211,23 +237,30 @@ fn reach(live: &Live, target: &IdBlock<'_>, cx: &Context<'_>) -> Option<Arc<Logi
         .ringing_for(&live.record.user)
 }
 
-/// The offer without public values that would crash the receiving client.
+/// The offer without what would crash the receiving client.
 fn checked_offer(create: &ChannelCreate<'_>) -> Result<(u16, Option<Ciphers>), ReturnCode> {
     let Some(CipherOffer { items, extra, flag }) = &create.offer else {
-        return match DEMANDING_MODES.contains(&create.mode) {
-            true => Err(ReturnCode::NO_COMMON_ENCRYPT),
-            false => Ok((create.mode, None)),
+        return match can_do_without(create.mode) {
+            true => Ok((create.mode, None)),
+            false => Err(ReturnCode::NO_COMMON_ENCRYPT),
         };
     };
     let items: Vec<Cipher> = items
         .iter()
         .filter(|item| is_sound(item))
+        .take(CIPHERS_MAX)
         .map(Cipher::of)
         .collect();
-    match items.is_empty() {
-        true if DEMANDING_MODES.contains(&create.mode) => Err(ReturnCode::NO_COMMON_ENCRYPT),
-        true => Ok((0, None)),
-        false => Ok((
+    let offers = |cipher| items.iter().any(|item| item.cipher == cipher);
+    let met = match create.mode {
+        MODE_RC2_40 => offers(RC2_40),
+        MODE_RC2_128 => offers(RC2_128),
+        mode => !items.is_empty() || can_do_without(mode),
+    };
+    match met {
+        false => Err(ReturnCode::NO_COMMON_ENCRYPT),
+        true if items.is_empty() => Ok((0, None)),
+        true => Ok((
             create.mode,
             Some(Ciphers {
                 items,
@@ -238,13 +271,28 @@ fn checked_offer(create: &ChannelCreate<'_>) -> Result<(u16, Option<Ciphers>), R
     }
 }
 
+fn can_do_without(mode: u16) -> bool {
+    ![MODE_ALL, MODE_RC2_40, MODE_RC2_128].contains(&mode)
+}
+
 fn is_sound(item: &EncryptItem<'_>) -> bool {
-    item.cipher != RC2_128 || dh::validate_public(item.info)
+    item.info.len() <= CIPHER_INFO_BYTES_MAX
+        && (item.cipher != RC2_128 || dh::validate_public(item.info))
 }
 
 /// Somebody opens a channel to this login.
 pub(crate) fn on_offer(live: &mut Live, offer: Offer, cx: &mut Context<'_>) {
-    if live.channels.is_full() {
+    let from = &offer.from;
+    let is_theirs = |endpoint: &Endpoint| match endpoint {
+        Endpoint::Relay(relay) => relay.peer.key == from.key,
+        _ => false,
+    };
+    let theirs = live
+        .channels
+        .iter()
+        .filter(|(_, endpoint)| is_theirs(endpoint))
+        .count();
+    if live.channels.is_full() || theirs >= CHANNELS_PER_PEER_MAX {
         return destroy_at(
             &offer.from,
             offer.channel,
@@ -364,8 +412,10 @@ pub(crate) fn on_accepted(live: &mut Live, accepted: &Accepted, cx: &mut Context
             encrypted,
             data,
         };
-        if relay.peer.outbox.push(event) == Push::Gone {
-            return end_own(live, accepted.to, ReturnCode::CHANNEL_DESTROYED, cx);
+        match relay.peer.outbox.push(event) {
+            Push::Queued => {}
+            Push::Full => *cx.full_peer = Some(Arc::clone(&relay.peer)),
+            Push::Gone => return end_own(live, accepted.to, ReturnCode::CHANNEL_DESTROYED, cx),
         }
     }
 }
@@ -383,47 +433,58 @@ pub(crate) fn on_send(live: &mut Live, send: &ChannelSend<'_>, cx: &mut Context<
         return end_own(live, send.channel, ReturnCode::BAD_DATA, cx);
     }
     live.record.set_active(cx.activity);
-    let failure = match &mut relay.state {
+    match relay.state {
         RelayState::Open { peer_channel } => {
             let event = Event::Data {
-                to: *peer_channel,
+                to: peer_channel,
                 relay: relay.id,
                 kind: send.kind,
                 encrypted: send.encrypted,
                 data: send.data.into(),
             };
             match relay.peer.outbox.push(event) {
-                Push::Queued => None,
-                Push::Full => {
-                    *cx.full_peer = Some(Arc::clone(&relay.peer));
-                    None
-                }
-                Push::Gone => Some(ReturnCode::CHANNEL_DESTROYED),
+                Push::Queued => {}
+                Push::Full => *cx.full_peer = Some(Arc::clone(&relay.peer)),
+                Push::Gone => end_own(live, send.channel, ReturnCode::CHANNEL_DESTROYED, cx),
             }
         }
-        RelayState::Offering {
-            held, held_bytes, ..
-        } => {
-            *held_bytes += send.data.len();
-            if held.len() < HELD_MESSAGES_MAX && *held_bytes <= HELD_BYTES_MAX {
-                let data = send.data.into();
-                held.push_back(Held {
-                    kind: send.kind,
-                    encrypted: send.encrypted,
-                    data,
-                });
-                None
-            } else {
-                relay.destroy_peer(ReturnCode::STARVING, &[]);
-                Some(ReturnCode::STARVING)
-            }
-        }
+        RelayState::Offering { .. } => hold(live, send, cx),
         // Data before the own accept belongs to no channel yet.
-        RelayState::Offered { .. } => None,
-    };
-    if let Some(reason) = failure {
-        end_own(live, send.channel, reason, cx);
+        RelayState::Offered { .. } => {}
     }
+}
+
+/// Keeps a message until the channel is accepted, if there is room for it.
+fn hold(live: &mut Live, send: &ChannelSend<'_>, cx: &mut Context<'_>) {
+    let held_on = |endpoint: &Endpoint| match endpoint {
+        Endpoint::Relay(relay) => relay.held_bytes(),
+        _ => 0,
+    };
+    let on_all: usize = live
+        .channels
+        .iter()
+        .map(|(_, endpoint)| held_on(endpoint))
+        .sum();
+    let Some(Endpoint::Relay(relay)) = live.channels.get_mut(send.channel) else {
+        return;
+    };
+    if let RelayState::Offering {
+        held, held_bytes, ..
+    } = &mut relay.state
+        && held.len() < HELD_MESSAGES_MAX
+        && on_all + send.data.len() <= HELD_BYTES_MAX
+    {
+        *held_bytes += send.data.len();
+        let data = send.data.into();
+        held.push_back(Held {
+            kind: send.kind,
+            encrypted: send.encrypted,
+            data,
+        });
+        return;
+    }
+    relay.destroy_peer(ReturnCode::STARVING, &[]);
+    end_own(live, send.channel, ReturnCode::STARVING, cx);
 }
 
 /// Data of the other login.

@@ -2,8 +2,10 @@
 //!
 //! Source: `docs/protocol/service-storage.md`.
 
+use crate::limits::{STORAGE_KEYS_MAX, STORAGE_SAVE_BYTES_MAX};
 use crate::login::{Context, LoginRecord, Question};
 use crate::service::{Channels, Endpoint};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use store::{SaveOutcome, Store, StoreError};
 use wire::codec::DecodeError;
@@ -37,6 +39,11 @@ enum Outcome {
 }
 
 impl Request {
+    /// Whether it changes what is stored.
+    pub(crate) fn is_write(&self) -> bool {
+        matches!(self.what, What::Save(_))
+    }
+
     /// Asks the store.
     pub(crate) async fn ask(self, store: &Store) -> Reply {
         let what = match self.what {
@@ -61,7 +68,24 @@ pub(crate) fn on_send(
     cx: &mut Context<'_>,
 ) -> Result<(), DecodeError> {
     let (id, what) = match ClientMessage::decode(send.kind, send.data) {
-        Ok(ClientMessage::Load { id, keys }) => (id, What::Load(keys)),
+        // What may be stored bounds the answer only if nothing is asked for twice.
+        Ok(ClientMessage::Load { id, keys }) => match distinct(keys) {
+            Some(keys) => (id, What::Load(keys)),
+            None => {
+                let (code, items) = (ReturnCode::BAD_DATA, Vec::new());
+                respond(send.channel, &ServerMessage::Loaded { id, code, items }, cx);
+                return Ok(());
+            }
+        },
+        Ok(ClientMessage::Save { id, items })
+            if items.len() > STORAGE_KEYS_MAX
+                || items.iter().map(|(_, value)| value.len()).sum::<usize>()
+                    > STORAGE_SAVE_BYTES_MAX =>
+        {
+            let code = ReturnCode::STARVING;
+            respond(send.channel, &ServerMessage::Saved { id, code }, cx);
+            return Ok(());
+        }
         Ok(ClientMessage::Save { id, items }) => (
             id,
             What::Save(
@@ -88,6 +112,13 @@ pub(crate) fn on_send(
         what,
     }));
     Ok(())
+}
+
+/// The keys without repetitions, in their order; `None` if there are too many.
+fn distinct(mut keys: Vec<u32>) -> Option<Vec<u32>> {
+    let mut seen = BTreeSet::new();
+    keys.retain(|key| seen.insert(*key));
+    (keys.len() <= STORAGE_KEYS_MAX).then_some(keys)
 }
 
 /// Hands the store's answer to the client, if the channel is still there.
