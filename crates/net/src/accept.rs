@@ -6,14 +6,18 @@ use rustls::ServerConfig;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use wire::CloseReason;
 use wire::link::Transport;
 
 /// Room for the first read: a whole ClientHello or handshake message, so that it costs one system call.
 const FIRST_READ_BYTES: usize = 2048;
+/// How long a client whose handshake failed is given to read its alert and close.
+const PART_DEADLINE: Duration = Duration::from_secs(2);
+/// What it may still send meanwhile: more than any hello on its way.
+const PART_BYTES_MAX: usize = 128 * 1024;
 
 /// What a listener takes.
 #[derive(Debug, Clone)]
@@ -71,14 +75,19 @@ pub async fn establish(
     };
     match (detected, &rules.tls) {
         (Detected::Tls, Some(config)) => {
-            let handshake = tls::accept(socket, first, Arc::clone(config));
-            match timeout(rules.tls_deadline, handshake).await {
+            let deadline = Instant::now() + rules.tls_deadline;
+            let handshake = tls::accept(&mut socket, first, Arc::clone(config));
+            match timeout_at(deadline, handshake).await {
                 Err(_) => Err(CloseReason::TlsTimeout.into()),
-                Ok(Err(error)) => Err(Refused {
-                    reason: CloseReason::TlsFailed,
-                    detail: Some(error),
-                }),
-                Ok(Ok(established)) => Ok(established),
+                Ok(Err(error)) => {
+                    let soon = Instant::now() + PART_DEADLINE;
+                    let _ = timeout_at(deadline.min(soon), part(&mut socket)).await;
+                    Err(Refused {
+                        reason: CloseReason::TlsFailed,
+                        detail: Some(error),
+                    })
+                }
+                Ok(Ok((tls, transport))) => Ok((Stream::tls(socket, tls), transport)),
             }
         }
         (Detected::Tls, None) => Err(CloseReason::TlsNotServed.into()),
@@ -105,4 +114,19 @@ async fn read_first(socket: &mut TcpStream, first: &mut Vec<u8>) -> io::Result<O
             return Ok(Some(detected));
         }
     }
+}
+
+/// Ends the sending side and throws away what still comes: bytes left unread would turn the close into a reset,
+/// and a reset takes from the peer the alert that it has not read yet.
+async fn part(socket: &mut TcpStream) -> io::Result<()> {
+    socket.shutdown().await?;
+    let mut rest = [0; 1024];
+    let mut thrown_away = 0;
+    while thrown_away < PART_BYTES_MAX {
+        match socket.read(&mut rest).await? {
+            0 => break,
+            count => thrown_away += count,
+        }
+    }
+    Ok(())
 }

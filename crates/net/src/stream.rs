@@ -4,8 +4,10 @@
 //! flight. Bytes are decrypted and encrypted in buffers of the running thread, and only what does not fit or
 //! cannot be sent at once stays with the connection. At rest a session costs its keys and nothing else.
 
-use rustls::server::UnbufferedServerConnection;
-use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic,
+};
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
@@ -44,7 +46,8 @@ enum Layer {
 /// The TLS half of a [`Stream`].
 pub(crate) struct Tls {
     pub(crate) connection: UnbufferedServerConnection,
-    /// Ciphertext of a record that is not complete yet.
+    /// What rustls has not let go of: a record that is not complete yet, and parts of a handshake message that
+    /// it has read in place. It keeps offsets into these bytes, so each of its steps must be given exactly them.
     pub(crate) incoming: Vec<u8>,
     /// Plaintext that the reader had no room for.
     pub(crate) plain: Vec<u8>,
@@ -52,6 +55,8 @@ pub(crate) struct Tls {
     pub(crate) outgoing: Vec<u8>,
     /// The peer said that nothing more will come.
     pub(crate) ended: bool,
+    /// The peer broke the rules of TLS. rustls takes no further step then; its alert is in `outgoing`.
+    pub(crate) failed: bool,
 }
 
 impl std::fmt::Debug for Tls {
@@ -123,7 +128,7 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { socket, layer } = self.get_mut();
         if let Layer::Tls(tls) = layer {
-            tls.queue_close_notify()?;
+            tls.queue_close_notify();
             ready!(tls.poll_flush(socket, cx))?;
         }
         Pin::new(socket).poll_shutdown(cx)
@@ -141,95 +146,116 @@ impl Tls {
             hand_over(&mut self.plain, buf);
             return Poll::Ready(Ok(()));
         }
+        if self.failed {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         READ.with_borrow_mut(|scratch| {
-            let before = buf.filled().len();
-            // What came along with the end of the handshake waits here and needs no further byte to be read.
             let mut held = self.take_incoming(scratch)?;
-            if held > 0 {
-                held = self.decrypt(scratch, held, buf)?;
+            let result = self.fill(socket, cx, buf, scratch, &mut held);
+            self.incoming = scratch.get(..held).unwrap_or_default().to_vec();
+            if self.failed {
+                // As far as the socket takes it now; a later flush or shutdown carries the rest.
+                let _ = self.poll_flush(socket, cx);
             }
-            while buf.filled().len() == before && !self.ended {
-                let mut free = ReadBuf::new(scratch.get_mut(held..).unwrap_or_default());
-                match Pin::new(&mut *socket).poll_read(cx, &mut free) {
-                    Poll::Pending => {
-                        self.keep_incoming(scratch, held)?;
-                        return Poll::Pending;
-                    }
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Ready(Ok(())) => {}
-                }
-                let count = free.filled().len();
-                if count == 0 {
-                    // The stream ended without a close_notify: the same as with it, because the protocol
-                    // inside knows its own ends.
-                    self.ended = true;
-                    break;
-                }
-                held = self.decrypt(scratch, held + count, buf)?;
-            }
-            self.keep_incoming(scratch, held)?;
             // An answer to a key update waits in `outgoing`; the next write or flush carries it.
-            Poll::Ready(Ok(()))
+            result
         })
     }
 
-    /// Moves a partial record to the front of the thread's buffer; says how long it is.
+    /// Reads and decrypts until there is something for the reader; the first `held` bytes of the thread's buffer
+    /// stay with rustls, before and after.
+    fn fill(
+        &mut self,
+        socket: &mut TcpStream,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        scratch: &mut [u8],
+        held: &mut usize,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        // What came along with the end of the handshake waits here and needs no further byte to be read.
+        if *held > 0 {
+            self.decrypt(scratch, held, buf)?;
+        }
+        while buf.filled().len() == before && !self.ended {
+            let mut free = ReadBuf::new(scratch.get_mut(*held..).unwrap_or_default());
+            ready!(Pin::new(&mut *socket).poll_read(cx, &mut free))?;
+            let count = free.filled().len();
+            if count == 0 {
+                // The stream ended without a close_notify: the same as with it, because the protocol
+                // inside knows its own ends.
+                self.ended = true;
+                break;
+            }
+            *held += count;
+            self.decrypt(scratch, held, buf)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Moves what rustls has not let go of to the front of the thread's buffer; says how long it is.
     fn take_incoming(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
         let incoming = std::mem::take(&mut self.incoming);
         match scratch.get_mut(..incoming.len()) {
             Some(front) => front.copy_from_slice(&incoming),
-            None => return Err(io::Error::other("a TLS record is longer than it may be")),
+            None => {
+                self.failed = true;
+                return Err(too_long());
+            }
         }
         Ok(incoming.len())
     }
 
-    fn keep_incoming(&mut self, scratch: &[u8], held: usize) -> io::Result<()> {
-        if held > RECORD_BYTES_MAX {
-            return Err(io::Error::other("a TLS record is longer than it may be"));
-        }
-        self.incoming = scratch.get(..held).unwrap_or_default().to_vec();
-        Ok(())
-    }
-
-    /// Decrypts the records in the first `held` bytes; what stays incomplete moves to the front.
+    /// Decrypts the records in the first `held` bytes; what rustls does not let go of moves to the front, and
+    /// `held` becomes its length.
     fn decrypt(
         &mut self,
         scratch: &mut [u8],
-        held: usize,
+        held: &mut usize,
         buf: &mut ReadBuf<'_>,
-    ) -> io::Result<usize> {
+    ) -> io::Result<()> {
         let mut start = 0;
         loop {
-            let input = scratch.get_mut(start..held).unwrap_or_default();
+            let input = scratch.get_mut(start..*held).unwrap_or_default();
             let UnbufferedStatus { discard, state } = self.connection.process_tls_records(input);
-            match state.map_err(io::Error::other)? {
-                ConnectionState::ReadTraffic(mut traffic) => {
+            start += discard;
+            match state {
+                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(record) = traffic.next_record() {
-                        let payload = record.map_err(io::Error::other)?.payload;
+                        let payload = record.map_err(invalid)?.payload;
                         let fits = payload.len().min(buf.remaining());
                         let (now, later) = payload.split_at(fits);
                         buf.put_slice(now);
                         self.plain.extend_from_slice(later);
                     }
                 }
-                ConnectionState::EncodeTlsData(mut data) => {
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
                     encode_into(&mut self.outgoing, |out| data.encode(out))?;
                 }
-                ConnectionState::TransmitTlsData(data) => data.done(),
-                ConnectionState::PeerClosed | ConnectionState::Closed => {
+                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
+                Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => {
                     self.ended = true;
-                    return Ok(0);
+                    // Whatever follows is not read, by rustls neither.
+                    *held = 0;
+                    return Ok(());
                 }
                 // Nothing left that is complete.
-                _ => {
-                    start += discard;
-                    break;
+                Ok(_) => break,
+                Err(error) => {
+                    let rest = scratch.get_mut(start..*held).unwrap_or_default();
+                    encode_alert(&mut self.connection, rest, &mut self.outgoing);
+                    self.failed = true;
+                    return Err(invalid(error));
                 }
             }
-            start += discard;
         }
-        scratch.copy_within(start..held, 0);
-        Ok(held - start)
+        scratch.copy_within(start..*held, 0);
+        *held -= start;
+        if *held > RECORD_BYTES_MAX {
+            self.failed = true;
+            return Err(too_long());
+        }
+        Ok(())
     }
 
     fn poll_write(
@@ -247,7 +273,14 @@ impl Tls {
         }
         WRITE.with_borrow_mut(|scratch| {
             scratch.clear();
-            self.encrypt(taken, scratch)?;
+            let encrypted =
+                self.while_writable(scratch, |traffic, out| traffic.encrypt(taken, out));
+            if let Err(error) = encrypted {
+                // The alert, if there is one.
+                self.outgoing.extend_from_slice(scratch);
+                let _ = self.poll_flush(socket, cx);
+                return Poll::Ready(Err(error));
+            }
             let mut sent = 0;
             while let Some(rest) = scratch.get(sent..).filter(|rest| !rest.is_empty()) {
                 match Pin::new(&mut *socket).poll_write(cx, rest) {
@@ -263,24 +296,54 @@ impl Tls {
         })
     }
 
-    fn encrypt(&mut self, plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    /// Brings rustls to where it may send, and appends to `out` what `encode` makes of it; on an error, the alert.
+    ///
+    /// On its way rustls may read complete records that still wait in `incoming`. No reader sleeps over them: a
+    /// read that has to wait leaves no complete record there, so they can only be those that came along with the
+    /// end of the handshake, before the first read; that read finds them in `plain`.
+    fn while_writable(
+        &mut self,
+        out: &mut Vec<u8>,
+        mut encode: impl FnMut(
+            &mut WriteTraffic<'_, ServerConnectionData>,
+            &mut [u8],
+        ) -> Result<usize, EncryptError>,
+    ) -> io::Result<()> {
+        if self.failed {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         loop {
-            match self
-                .connection
-                .process_tls_records(&mut [])
-                .state
-                .map_err(io::Error::other)?
-            {
-                ConnectionState::WriteTraffic(mut traffic) => {
-                    return encode_into(out, |out| traffic.encrypt(plain, out));
+            let UnbufferedStatus { discard, state } =
+                self.connection.process_tls_records(&mut self.incoming);
+            let mut done = None;
+            match state {
+                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+                    done = Some(encode_into(out, |out| encode(&mut traffic, out)));
                 }
-                ConnectionState::EncodeTlsData(mut data) => {
+                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                    while let Some(record) = traffic.next_record() {
+                        self.plain
+                            .extend_from_slice(record.map_err(invalid)?.payload);
+                    }
+                }
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
                     encode_into(out, |out| data.encode(out))?;
                 }
-                ConnectionState::TransmitTlsData(data) => data.done(),
+                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
                 // The peer will send nothing more; what it still reads is up to it.
-                ConnectionState::PeerClosed => self.ended = true,
-                _ => return Err(io::ErrorKind::BrokenPipe.into()),
+                Ok(ConnectionState::PeerClosed) => self.ended = true,
+                Ok(_) => done = Some(Err(io::ErrorKind::BrokenPipe.into())),
+                Err(error) => {
+                    self.failed = true;
+                    done = Some(Err(invalid(error)));
+                }
+            }
+            self.incoming.drain(..discard);
+            if self.failed {
+                encode_alert(&mut self.connection, &mut self.incoming, out);
+            }
+            if let Some(done) = done {
+                return done;
             }
         }
     }
@@ -295,22 +358,40 @@ impl Tls {
         Poll::Ready(Ok(()))
     }
 
-    fn queue_close_notify(&mut self) -> io::Result<()> {
-        loop {
-            let Ok(state) = self.connection.process_tls_records(&mut []).state else {
-                return Ok(());
-            };
-            match state {
-                ConnectionState::WriteTraffic(mut traffic) => {
-                    return encode_into(&mut self.outgoing, |out| traffic.queue_close_notify(out));
-                }
-                ConnectionState::EncodeTlsData(mut data) => {
-                    encode_into(&mut self.outgoing, |out| data.encode(out))?;
-                }
-                ConnectionState::TransmitTlsData(data) => data.done(),
-                ConnectionState::PeerClosed => self.ended = true,
-                _ => return Ok(()),
-            }
+    /// A connection that cannot say its end any more ends without.
+    fn queue_close_notify(&mut self) {
+        let mut out = Vec::new();
+        let _ = self.while_writable(&mut out, |traffic, out| traffic.queue_close_notify(out));
+        self.outgoing.append(&mut out);
+    }
+}
+
+/// What the peer sent is not TLS as it should be.
+fn invalid(error: rustls::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+fn too_long() -> io::Error {
+    let why = "a TLS record or handshake message is longer than it may be";
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+/// Appends the alert with which rustls tells the peer about an error.
+///
+/// `incoming` is what rustls has not let go of. Only asked while something waits, because any further step would
+/// read on behind the fault.
+pub(crate) fn encode_alert(
+    connection: &mut UnbufferedServerConnection,
+    incoming: &mut [u8],
+    out: &mut Vec<u8>,
+) {
+    while connection.wants_write() {
+        let step = connection.process_tls_records(incoming).state;
+        let Ok(ConnectionState::EncodeTlsData(mut data)) = step else {
+            return;
+        };
+        if encode_into(out, |out| data.encode(out)).is_err() {
+            return;
         }
     }
 }
@@ -348,14 +429,16 @@ impl NeedsRoom for EncryptError {
     }
 }
 
-/// Appends what `encode` writes to `out`, first with the room there is and then with what it asks for.
+/// Appends what `encode` writes to `out`.
+///
+/// It is asked without any room first: then it does nothing but say how much it needs, and no byte more than
+/// that is cleared.
 pub(crate) fn encode_into<E: NeedsRoom + std::error::Error + Send + Sync + 'static>(
     out: &mut Vec<u8>,
     mut encode: impl FnMut(&mut [u8]) -> Result<usize, E>,
 ) -> io::Result<()> {
     let start = out.len();
-    out.resize(out.capacity().max(start), 0);
-    let result = encode(out.get_mut(start..).unwrap_or_default()).or_else(|error| {
+    let result = encode(&mut []).or_else(|error| {
         let room = error.room().ok_or(error)?;
         out.resize(start + room, 0);
         encode(out.get_mut(start..).unwrap_or_default())

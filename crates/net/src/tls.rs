@@ -1,6 +1,6 @@
 //! The TLS side of a listener: its rules, and one client's handshake.
 
-use crate::stream::{Stream, Tls, encode_into};
+use crate::stream::{Tls, encode_alert, encode_into};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{NoServerSessionStorage, UnbufferedServerConnection};
@@ -42,12 +42,12 @@ pub fn server_config(
 ///
 /// # Errors
 /// What the peer did wrong, as rustls says it (the peer has been sent its alert), or a broken socket. The caller
-/// sets the deadline.
-pub async fn accept(
-    mut socket: TcpStream,
+/// sets the deadline, and closes the socket so that the alert arrives.
+pub(crate) async fn accept(
+    socket: &mut TcpStream,
     first: Vec<u8>,
     config: Arc<ServerConfig>,
-) -> io::Result<(Stream, Transport)> {
+) -> io::Result<(Tls, Transport)> {
     let mut connection = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
     let mut incoming = first;
     let mut outgoing = Vec::new();
@@ -104,11 +104,14 @@ pub async fn accept(
                     plain,
                     outgoing,
                     ended: false,
+                    failed: false,
                 };
-                return Ok((Stream::tls(socket, tls), transport));
+                return Ok((tls, transport));
             }
             Step::Fail(error) => {
-                send_alert(&mut connection, &mut socket, outgoing).await;
+                encode_alert(&mut connection, &mut incoming, &mut outgoing);
+                // As far as the socket takes it: the connection ends in any case.
+                let _ = socket.write_all(&outgoing).await;
                 return Err(io::Error::other(error));
             }
         }
@@ -121,23 +124,4 @@ enum Step {
     Receive,
     Done(Vec<u8>),
     Fail(rustls::Error),
-}
-
-/// Tells the peer why, as far as the socket takes it; the connection ends in any case.
-async fn send_alert(
-    connection: &mut UnbufferedServerConnection,
-    socket: &mut TcpStream,
-    mut outgoing: Vec<u8>,
-) {
-    while let Ok(ConnectionState::EncodeTlsData(mut data)) =
-        connection.process_tls_records(&mut []).state
-    {
-        if encode_into(&mut outgoing, |out| data.encode(out)).is_err() {
-            break;
-        }
-    }
-    if socket.write_all(&outgoing).await.is_ok() {
-        // A reset after unread bytes would take the alert away from the peer; an orderly end does not.
-        let _ = socket.shutdown().await;
-    }
 }

@@ -6,14 +6,16 @@
     reason = "a test fails by panicking"
 )]
 
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use net::Stream;
 use net::accept::{Refused, Rules, establish};
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::aws_lc_rs as provider;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConfig, ConnectionTrafficSecrets, RootCertStore, SupportedProtocolVersion};
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -34,7 +36,7 @@ fn rules(
     let mut roots = RootCertStore::empty();
     roots.add(made.cert.der().clone()).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let provider = aws_lc_rs::default_provider();
+    let provider = provider::default_provider();
     let identity = CertifiedKey::from_der(vec![made.cert.der().clone()], key, &provider).unwrap();
     let rules = Rules {
         legacy,
@@ -46,11 +48,12 @@ fn rules(
 }
 
 fn connector(roots: RootCertStore, versions: &[&'static SupportedProtocolVersion]) -> TlsConnector {
-    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
         .with_protocol_versions(versions)
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    config.enable_secret_extraction = true;
     TlsConnector::from(Arc::new(config))
 }
 
@@ -202,4 +205,229 @@ async fn silence_and_a_handshake_that_stops_have_their_deadlines() {
         drop(hold);
         assert_eq!(reason, expected);
     }
+}
+
+/// The first handshake record of a client, cut so that rustls keeps a part of it, and then what no client sends.
+const PART_OF_A_HELLO: &[u8] = b"\x16\x03\x01\x00\x05\x01\x00\x00\x10\x03";
+
+#[tokio::test]
+async fn a_broken_handshake_is_refused_in_order() {
+    let then = |rest: &[u8]| [PART_OF_A_HELLO, rest].concat();
+    let unexpected = Some(b"\x02\x0a");
+    let malformed = Some(b"\x02\x32");
+    let table: &[(&str, Vec<u8>, Option<&[u8; 2]>)] = &[
+        (
+            "a hello that claims 64 KiB and more",
+            b"\x16\x03\x01\x00\x04\x01\x01\x00\x00".to_vec(),
+            None,
+        ),
+        (
+            "a record of no type in the middle of a hello",
+            then(b"\x63\x03\x01\x00\x01\x00"),
+            malformed,
+        ),
+        (
+            "application data in the middle of a hello",
+            then(b"\x17\x03\x03\x00\x01\x00"),
+            None,
+        ),
+        (
+            "a record of 64 KiB in the middle of a hello",
+            then(b"\x16\x03\x01\xff\xff"),
+            malformed,
+        ),
+        (
+            "the end of a handshake before its beginning",
+            b"\x16\x03\x01\x00\x04\x14\x00\x00\x00".to_vec(),
+            unexpected,
+        ),
+    ];
+    for (what, bytes, alert) in table {
+        let (rules, _) = rules(true, Some(BOTH));
+        let client = async |mut socket: TcpStream| {
+            socket.write_all(bytes).await.unwrap();
+            let mut back = Vec::new();
+            socket.read_to_end(&mut back).await.unwrap();
+            back
+        };
+        let server =
+            async |established: Result<_, Refused>| established.map(|_| ()).unwrap_err().reason;
+        let (back, reason) = meet(&rules, client, server).await;
+        assert_eq!(reason, CloseReason::TlsFailed, "{what}");
+        let expected = alert.map(|alert| [&b"\x15\x03\x03\x00\x02"[..], alert].concat());
+        assert_eq!(back, expected.unwrap_or_default(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_client_gets_its_alert_although_it_keeps_sending() {
+    let (rules, _) = rules(true, Some(BOTH));
+    let client = async |mut socket: TcpStream| {
+        let broken = [PART_OF_A_HELLO, b"\x63\x03\x01\x00\x01\x00"].concat();
+        socket.write_all(&broken).await.unwrap();
+        socket.write_all(&[0; 32 * 1024]).await.unwrap();
+        let mut back = Vec::new();
+        socket.read_to_end(&mut back).await.unwrap();
+        back
+    };
+    let server = async |_| ();
+    let (back, ()) = meet(&rules, client, server).await;
+    assert_eq!(back, b"\x15\x03\x03\x00\x02\x02\x32");
+}
+
+#[tokio::test]
+async fn a_bad_record_ends_the_stream_as_bad_data_and_with_an_alert() {
+    for versions in [&[&TLS12][..], &[&TLS13][..]] {
+        let (rules, roots) = rules(true, Some(BOTH));
+        let client = async |socket: TcpStream| {
+            let name = ServerName::try_from("localhost").unwrap();
+            let mut stream = connector(roots, versions)
+                .connect(name, socket)
+                .await
+                .unwrap();
+            let record = [&b"\x17\x03\x03\x00\x20"[..], &[0; 32]].concat();
+            stream.get_mut().0.write_all(&record).await.unwrap();
+            stream.read(&mut [0]).await.unwrap_err().to_string()
+        };
+        let server = async |established: Result<_, Refused>| {
+            let (mut stream, _): (Stream, _) = established.unwrap();
+            let mut words = [0; 16];
+            let read = stream.read(&mut words).await.unwrap_err();
+            let again = stream.read(&mut words).await.unwrap_err();
+            let write = stream.write(b"too late").await.unwrap_err();
+            stream.shutdown().await.unwrap();
+            [read, again, write].map(|error| error.kind())
+        };
+        let (told, kinds) = meet(&rules, client, server).await;
+        assert!(told.contains("BadRecordMac"), "{told}");
+        let expected = [
+            io::ErrorKind::InvalidData,
+            io::ErrorKind::InvalidData,
+            io::ErrorKind::BrokenPipe,
+        ];
+        assert_eq!(kinds, expected);
+    }
+}
+
+/// One direction of TLS 1.3 after the handshake, record by record and with no opinion on what is in them.
+struct Records {
+    key: LessSafeKey,
+    iv: [u8; 12],
+    sequence: u64,
+}
+
+impl Records {
+    fn new((sequence, secrets): (u64, ConnectionTrafficSecrets)) -> Self {
+        let ConnectionTrafficSecrets::Aes256Gcm { key, iv } = secrets else {
+            panic!("the client's first choice is AES-256-GCM");
+        };
+        Self {
+            key: LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).unwrap()),
+            iv: iv.as_ref().try_into().unwrap(),
+            sequence,
+        }
+    }
+
+    fn nonce(&mut self) -> Nonce {
+        let mut nonce = self.iv;
+        for (byte, part) in nonce[4..].iter_mut().zip(self.sequence.to_be_bytes()) {
+            *byte ^= part;
+        }
+        self.sequence += 1;
+        Nonce::assume_unique_for_key(nonce)
+    }
+
+    fn seal(&mut self, content_type: u8, content: &[u8]) -> Vec<u8> {
+        let mut inner = [content, &[content_type]].concat();
+        let length = (inner.len() + AES_256_GCM.tag_len()) as u16;
+        let header = [&b"\x17\x03\x03"[..], &length.to_be_bytes()].concat();
+        let nonce = self.nonce();
+        self.key
+            .seal_in_place_append_tag(nonce, Aad::from(&header), &mut inner)
+            .unwrap();
+        [header, inner].concat()
+    }
+
+    async fn open(&mut self, socket: &mut TcpStream) -> (u8, Vec<u8>) {
+        let mut header = [0; 5];
+        socket.read_exact(&mut header).await.unwrap();
+        let mut inner = vec![0; usize::from(u16::from_be_bytes([header[3], header[4]]))];
+        socket.read_exact(&mut inner).await.unwrap();
+        let nonce = self.nonce();
+        let plain = self
+            .key
+            .open_in_place(nonce, Aad::from(&header), &mut inner)
+            .unwrap();
+        let (content_type, content) = plain.split_last().unwrap();
+        (*content_type, content.to_vec())
+    }
+}
+
+/// Shakes hands decently and then takes the records, to the server and from it, out of rustls' hands.
+async fn by_hand(roots: RootCertStore, socket: TcpStream) -> (TcpStream, Records, Records) {
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = connector(roots, BOTH).connect(name, socket).await.unwrap();
+    let (socket, connection) = stream.into_inner();
+    let secrets = connection.dangerous_extract_secrets().unwrap();
+    (socket, Records::new(secrets.tx), Records::new(secrets.rx))
+}
+
+const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
+
+/// While a part of a handshake message has arrived, the server still writes and closes.
+#[tokio::test]
+async fn a_handshake_message_in_two_parts_disturbs_no_answer_between_them() {
+    let (rules, roots) = rules(true, Some(BOTH));
+    let client = async |socket| {
+        let (mut socket, mut tx, mut rx) = by_hand(roots, socket).await;
+        let first = [
+            tx.seal(APPLICATION_DATA, b"question"),
+            // A KeyUpdate that asks for none in return: 18 000001 00.
+            tx.seal(HANDSHAKE, b"\x18"),
+        ];
+        socket.write_all(&first.concat()).await.unwrap();
+        let answer = rx.open(&mut socket).await;
+        let second = tx.seal(HANDSHAKE, b"\x00\x00\x01\x00");
+        socket.write_all(&second).await.unwrap();
+        socket.shutdown().await.unwrap();
+        let close_notify = rx.open(&mut socket).await;
+        (answer, close_notify)
+    };
+    let server = async |established: Result<_, Refused>| {
+        let (mut stream, transport): (Stream, _) = established.unwrap();
+        let mut question = [0; 16];
+        let count = stream.read(&mut question).await.unwrap();
+        stream.write_all(b"answer").await.unwrap();
+        let end = stream.read(&mut [0; 16]).await.unwrap();
+        stream.shutdown().await.unwrap();
+        (question[..count].to_vec(), end, transport)
+    };
+    let ((answer, close_notify), served) = meet(&rules, client, server).await;
+    assert_eq!(answer, (APPLICATION_DATA, b"answer".to_vec()));
+    assert_eq!(close_notify, (21, b"\x01\x00".to_vec()));
+    assert_eq!(served, (b"question".to_vec(), 0, Transport::Tls13));
+}
+
+#[tokio::test]
+async fn a_stream_closes_in_order_with_a_part_of_a_handshake_message_in_hand() {
+    let (rules, roots) = rules(true, Some(BOTH));
+    let client = async |socket| {
+        let (mut socket, mut tx, mut rx) = by_hand(roots, socket).await;
+        let sent = [
+            tx.seal(APPLICATION_DATA, b"bye"),
+            tx.seal(HANDSHAKE, b"\x18"),
+        ];
+        socket.write_all(&sent.concat()).await.unwrap();
+        rx.open(&mut socket).await
+    };
+    let server = async |established: Result<_, Refused>| {
+        let (mut stream, _): (Stream, _) = established.unwrap();
+        let count = stream.read(&mut [0; 16]).await.unwrap();
+        stream.shutdown().await.unwrap();
+        count
+    };
+    let (close_notify, count) = meet(&rules, client, server).await;
+    assert_eq!(close_notify, (21, b"\x01\x00".to_vec()));
+    assert_eq!(count, 3);
 }
