@@ -323,7 +323,7 @@ pub struct ChannelDestroy<'a> {
 }
 
 /// 0x0022, both directions.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Announce<'a> {
     /// The sending login; the server fills it in, and a receiver always gets it.
     pub sender: Option<LoginInfo<'a>>,
@@ -335,4 +335,17 @@ pub struct Announce<'a> {
     pub text: Text<'a>,
     /// `@U ` and a user id, or `@G ` and a group id.
     pub recipients: Vec<Text<'a>>,
+}
+
+/// Without the text: what people write to each other stands in no log.
+impl fmt::Debug for Announce<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Announce")
+            .field("sender", &self.sender)
+            .field("unknown", &self.unknown)
+            .field("may_reply", &self.may_reply)
+            .field("text_bytes", &self.text.len())
+            .field("recipients", &self.recipients)
+            .finish()
+    }
 }

@@ -4,6 +4,7 @@
 
 use crate::codec::{DecodeError, Reader, Text, put_opaque, put_text, put_u32};
 use crate::message::UserStatus;
+use std::fmt;
 
 /// The only SEND type of this service.
 pub const SEND_KIND: u16 = 0x0064;
@@ -114,7 +115,7 @@ impl<'a> AcceptAddtl<'a> {
 }
 
 /// What one person says to the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum ImMessage<'a> {
     /// Plain text.
     Text(Text<'a>),
@@ -134,6 +135,33 @@ pub enum ImMessage<'a> {
         /// What follows it.
         rest: &'a [u8],
     },
+}
+
+/// Without the words: what people write to each other stands in no log.
+impl fmt::Debug for ImMessage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f
+                .debug_struct("Text")
+                .field("text_bytes", &text.len())
+                .finish(),
+            Self::Data {
+                data_type,
+                subtype,
+                payload,
+            } => f
+                .debug_struct("Data")
+                .field("data_type", data_type)
+                .field("subtype", subtype)
+                .field("payload_bytes", &payload.len())
+                .finish(),
+            Self::Unknown { im_type, rest } => f
+                .debug_struct("Unknown")
+                .field("im_type", im_type)
+                .field("rest_bytes", &rest.len())
+                .finish(),
+        }
+    }
 }
 
 /// Numbers that tell text from data.

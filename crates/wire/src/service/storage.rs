@@ -4,6 +4,7 @@
 
 use crate::code::ReturnCode;
 use crate::codec::{DecodeError, Reader, patch_u32, put_count, put_opaque, put_u32};
+use std::fmt;
 
 /// SEND types of this service.
 mod kind {
@@ -17,7 +18,7 @@ mod kind {
 pub const CONTACT_LIST_KEY: u32 = 0;
 
 /// What a client asks. Every request is answered exactly once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum ClientMessage<'a> {
     /// What is stored under these keys?
     Load {
@@ -36,7 +37,7 @@ pub enum ClientMessage<'a> {
 }
 
 /// What the server answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum ServerMessage<'a> {
     /// To a [`ClientMessage::Load`].
     Loaded {
@@ -54,6 +55,51 @@ pub enum ServerMessage<'a> {
         /// Success, or why not.
         code: ReturnCode,
     },
+}
+
+impl fmt::Debug for ClientMessage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Load { id, keys } => f
+                .debug_struct("Load")
+                .field("id", id)
+                .field("keys", keys)
+                .finish(),
+            Self::Save { id, items } => f
+                .debug_struct("Save")
+                .field("id", id)
+                .field("items", &Sizes(items))
+                .finish(),
+        }
+    }
+}
+
+impl fmt::Debug for ServerMessage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loaded { id, code, items } => f
+                .debug_struct("Loaded")
+                .field("id", id)
+                .field("code", code)
+                .field("items", &Sizes(items))
+                .finish(),
+            Self::Saved { id, code } => f
+                .debug_struct("Saved")
+                .field("id", id)
+                .field("code", code)
+                .finish(),
+        }
+    }
+}
+
+/// Keys with the sizes of their values: what people store, whom they know above all, stands in no log.
+struct Sizes<'a>(&'a [(u32, &'a [u8])]);
+
+impl fmt::Debug for Sizes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sizes = self.0.iter().map(|(key, value)| (key, value.len()));
+        f.debug_map().entries(sizes).finish()
+    }
 }
 
 /// The request id, if at least that is readable, for an answer to a request that is not.
