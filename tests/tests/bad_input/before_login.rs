@@ -77,10 +77,12 @@ fn a_login_cut_at_every_byte() {
         raw.expect_end(PROTOCOL_ERROR);
     }
     watched.closed_times("protocol_error", body.len() as u64);
-    // The whole of it is a login.
-    let mut raw = Raw::greeted(watched.port);
-    raw.send(&frame(kind::LOGIN, 0, &body));
-    assert_eq!(raw.expect_message().kind, kind::LOGIN_ACK);
+    // The whole of it is a login, and so is the whole with bytes behind it that nobody knows.
+    for behind in [&[][..], &[0x55], &[0, 0, 0x55]] {
+        let mut raw = Raw::greeted(watched.port);
+        raw.send(&frame(kind::LOGIN, 0, &[&body, behind].concat()));
+        assert_eq!(raw.expect_message().kind, kind::LOGIN_ACK);
+    }
     watched.end();
 }
 
@@ -235,6 +237,39 @@ fn a_client_hello_cut_at_every_byte() {
     isochron_tests::poll("every connection to be counted", || {
         (ended() >= hello.len() as u64).then_some(())
     });
+    watched.end();
+}
+
+#[test]
+fn hellos_that_break_off_into_nonsense() {
+    let mut watched = Watched::new();
+    // Ten bytes of a hello's record, with a hello's header: more of it would have to come.
+    let begun = b"\x16\x03\x01\x00\x05\x01\x00\x00\x10\x03";
+    let unknown_type = [&begun[..], b"\x63\x03\x01\x00\x01\x00"].concat();
+    let data = [&begun[..], b"\x17\x03\x03\x00\x01\x00"].concat();
+    let table: [(&str, &[u8]); 4] = [
+        // A handshake message of 64 KiB, announced in nine bytes.
+        ("too large", b"\x16\x03\x01\x00\x04\x01\x01\x00\x00"),
+        ("a record of no type inside a hello", &unknown_type),
+        ("data inside a hello", &data),
+        (
+            "an end before the beginning",
+            b"\x16\x03\x01\x00\x04\x14\x00\x00\x00",
+        ),
+    ];
+    for (count, (what, bytes)) in (1..).zip(table) {
+        println!("{what}");
+        let mut raw = Raw::connect(watched.port);
+        raw.send(bytes);
+        drain_bytes(&mut raw);
+        drop(raw);
+        watched.closed_times("tls_failed", count);
+    }
+    assert_eq!(
+        watched.server.closed("internal"),
+        0,
+        "a connection panicked"
+    );
     watched.end();
 }
 

@@ -239,8 +239,12 @@ impl<'a> Login<'a> {
             name: r.text("name")?,
             auth_data: r.opaque("auth_data")?,
             auth_type: r.u16("auth_type")?,
-            // May be missing.
-            unknown: if r.is_empty() { 0 } else { r.u16("unknown")? },
+            // May be missing; a single byte is not the field but something behind the body.
+            unknown: if r.remaining() < 2 {
+                0
+            } else {
+                r.u16("unknown")?
+            },
         })
     }
 
