@@ -33,8 +33,8 @@ pub struct Process {
 const TICK: Duration = Duration::from_millis(10);
 /// How long a process must do nothing to count as quiet.
 const QUIET_FOR: Duration = Duration::from_millis(300);
-/// What it may use in that time: timers, keep-alives.
-const QUIET_CPU: Duration = Duration::from_millis(6);
+/// What it may use in that time, 5 % of a core: timers, keep-alives of thousands of sessions.
+const QUIET_CPU: Duration = Duration::from_millis(15);
 
 impl Process {
     /// Processor time so far, of all its threads.

@@ -7,6 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fmt::Write;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -54,7 +55,8 @@ impl Server {
     /// # Errors
     /// If it does not start.
     pub async fn isochron(program: &Path, data: &Path) -> Result<Self> {
-        let (port, health) = (free_port()?, free_port()?);
+        let port = free_port(PORTS)?;
+        let health = free_port(port + 1..PORTS.end)?;
         let settings = format!(
             "[Config]\nSTMUX_TLS_MAX_PROTOCOL_VERSION=0x304\nVPMX_CAPACITY={CAPACITY}\n\
              [Debug]\nVPMX_PORT={port}\nVPMX_TLS_PORT={port}\n\
@@ -131,9 +133,15 @@ impl Server {
 /// Connections that the server takes; a few of its 20,000 files are for itself.
 pub const CAPACITY: usize = 19_500;
 
-/// A port that was free a moment ago.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+/// Where to look for ports: below those that the system gives to clients, of which thousands are in use here.
+const PORTS: Range<u16> = 21_533..31_533;
+
+/// The first port of the range on which nobody listens.
+fn free_port(range: Range<u16>) -> Result<u16> {
+    let free = range
+        .clone()
+        .find(|port| TcpListener::bind(("0.0.0.0", *port)).is_ok());
+    free.with_context(|| format!("no port of {range:?} is free"))
 }
 
 /// A data folder of Isochron with this many people; made once and used again, because their passwords take

@@ -71,3 +71,12 @@ async fn a_server_that_ends_is_an_error_and_not_a_figure() {
     let error = fleet.messages(500, 16, DEADLINE).await.unwrap_err();
     assert!(format!("{error:#}").contains("ended"), "{error:#}");
 }
+
+#[test]
+fn the_floor_is_plain_enough_to_be_one() {
+    let lines = include_str!("../src/bin/floor.rs").lines().count();
+    assert!(
+        lines <= 300,
+        "{lines} lines; `docs/performance.md` promises at most 300"
+    );
+}
