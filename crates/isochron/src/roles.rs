@@ -8,7 +8,7 @@ use config::{Accepts, Config, Listen, Origin, Pii, TlsVersion, WeakestAuth};
 use identity::Directory;
 use keys::self_signed;
 use metrics_exporter_prometheus::PrometheusHandle;
-use mux::Mux;
+use mux::{Mux, Phase};
 use net::accept::Rules;
 use rustls::ServerConfig;
 use std::future::Future;
@@ -18,10 +18,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use store::Store;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::sleep;
 use wire::server::AuthType;
 
 /// What a start needs to know beside the settings.
@@ -41,8 +41,7 @@ pub(crate) async fn run(
     start: Start<'_>,
     metrics: PrometheusHandle,
 ) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut signals = Signals::listen()?;
 
     let pii = Pii::new(config.log.personal_data.value);
     let host = host_name();
@@ -68,7 +67,7 @@ pub(crate) async fn run(
         false => None,
     };
 
-    let (stop, stopping) = watch::channel(false);
+    let (phase, told) = watch::channel(Phase::Serving);
     let (readiness, is_ready) = watch::channel(Readiness::Starting);
     let mux = Mux::new(config.mux.capacity.value, pii);
     let mut doors = JoinSet::new();
@@ -76,7 +75,7 @@ pub(crate) async fn run(
         let (_, rules) = watch::channel(Arc::new(rules(config, listen.accepts, tls.as_ref())));
         let community = community.clone();
         let serve = move |stream, opened| community.serve(stream, opened);
-        doors.spawn(Arc::clone(&mux).listen(listener, rules, stopping.clone(), serve));
+        doors.spawn(Arc::clone(&mux).listen(listener, rules, told.clone(), serve));
         tracing::info!(port = listen.port, accepts = %listen.accepts, from = %listen.origin, "listening");
     }
     let mut helpers = JoinSet::new();
@@ -96,14 +95,11 @@ pub(crate) async fn run(
     }
     say_ready()?;
 
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
-        _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
-    }
+    tracing::info!("{}: stopping", signals.next().await);
     readiness.send_replace(Readiness::Stopping);
-    stop.send_replace(true);
+    phase.send_replace(Phase::Stopping);
     community.stop();
-    drain(config, &mut doors).await;
+    drain(config, &mut doors, &phase, &mut signals).await;
     helpers.shutdown().await;
     drop(community);
     store
@@ -114,13 +110,47 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Waits for the sessions to end, at most for the drain time. A second signal is the system's to carry out.
-async fn drain(config: &Config, doors: &mut JoinSet<()>) {
-    let all = async { while doors.join_next().await.is_some() {} };
-    if timeout(config.drain.value, all).await.is_err() {
-        tracing::warn!("some connections did not end within the drain time and are cut off");
-        doors.shutdown().await;
+/// What tells the server to stop. Once listened for, neither of them ends the process any more by itself.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
+
+    /// The next one's name.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "interrupted",
+        }
+    }
+}
+
+/// Waits for the sessions to end, at most for the drain time or until a second signal comes. All have ended when
+/// this returns, so that nothing uses the store any more.
+async fn drain(
+    config: &Config,
+    doors: &mut JoinSet<()>,
+    phase: &watch::Sender<Phase>,
+    signals: &mut Signals,
+) {
+    let all = async { while doors.join_next().await.is_some() {} };
+    let why = tokio::select! {
+        biased;
+        () = all => return,
+        () = sleep(config.drain.value) => "did not end within the drain time",
+        _ = signals.next() => "are not waited for after a second signal",
+    };
+    tracing::warn!("some connections {why} and are cut off");
+    phase.send_replace(Phase::CutOff);
+    while doors.join_next().await.is_some() {}
 }
 
 /// The exporter's own housekeeping, which it asks for when nobody scrapes it.

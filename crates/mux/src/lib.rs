@@ -17,11 +17,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 use wire::CloseReason;
-use wire::link::Opened;
+use wire::link::{Opened, Transport};
 
 /// Pause after the system had no socket or memory for a new connection: without it the loop would spin, because
 /// the connection that could not be accepted keeps the listener readable.
@@ -30,6 +30,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const REFUSING_MAX: usize = 256;
 /// How long telling a client that the server is full may take.
 const REFUSE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How far the server's stop has come, as told to every listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// New connections are taken.
+    Serving,
+    /// No new ones, and none that is not a stream yet; streams are waited for.
+    Stopping,
+    /// Nobody is waited for any more.
+    CutOff,
+}
 
 /// What all listeners of a mux have in common.
 #[derive(Debug)]
@@ -63,33 +74,51 @@ impl Mux {
             .saturating_sub(self.permits.available_permits())
     }
 
-    /// Accepts on one listener until `stop` turns true, then waits for the connections to end.
+    /// Accepts on one listener until the server stops, then waits for the connections to end; those that are
+    /// left when it comes to [`Phase::CutOff`] are ended. None is alive any more when this returns.
     ///
     /// `serve` gets each clean stream and answers with the reason of its end.
     pub async fn listen<F, S>(
         self: Arc<Self>,
         listener: TcpListener,
         rules: watch::Receiver<Arc<Rules>>,
-        mut stop: watch::Receiver<bool>,
+        mut phase: watch::Receiver<Phase>,
         serve: F,
     ) where
         F: Fn(Stream, Opened) -> S + Clone + Send + Sync + 'static,
         S: Future<Output = CloseReason> + Send + 'static,
     {
         let mut tasks = JoinSet::new();
+        // For the connections; this one is borrowed.
+        let told = phase.clone();
         loop {
             tokio::select! {
                 biased;
-                () = stopped(&mut stop) => break,
+                () = reached(&mut phase, Phase::Stopping) => break,
                 accepted = listener.accept() => {
-                    self.accepted(accepted, &rules, &serve, &mut tasks).await;
+                    self.accepted(accepted, &rules, &told, &serve, &mut tasks).await;
+                    // While the backlog is full, the next arm has no turn.
+                    while let Some(ended) = tasks.try_join_next() {
+                        joined(ended);
+                    }
                 }
-                Some(ended) = tasks.join_next() => self.joined(ended),
+                Some(ended) = tasks.join_next() => joined(ended),
             }
         }
         drop(listener);
+        loop {
+            tokio::select! {
+                biased;
+                ended = tasks.join_next() => match ended {
+                    Some(ended) => joined(ended),
+                    None => return,
+                },
+                () = reached(&mut phase, Phase::CutOff) => break,
+            }
+        }
+        tasks.abort_all();
         while let Some(ended) = tasks.join_next().await {
-            self.joined(ended);
+            joined(ended);
         }
     }
 
@@ -97,6 +126,7 @@ impl Mux {
         self: &Arc<Self>,
         accepted: io::Result<(TcpStream, SocketAddr)>,
         rules: &watch::Receiver<Arc<Rules>>,
+        phase: &watch::Receiver<Phase>,
         serve: &F,
         tasks: &mut JoinSet<()>,
     ) where
@@ -113,92 +143,37 @@ impl Mux {
             }
         };
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        let conn = self.next_conn.fetch_add(1, Ordering::Relaxed);
         self.metrics.accepted();
-        let rules = Arc::clone(&rules.borrow());
-        let mux = Arc::clone(self);
-        match Arc::clone(&self.permits).try_acquire_owned() {
-            Ok(permit) => {
-                let serve = serve.clone();
-                tasks.spawn(async move { mux.run(socket, peer, conn, rules, permit, serve).await });
-            }
-            Err(_) => match Arc::clone(&self.refusing).try_acquire_owned() {
-                Ok(permit) => {
-                    tasks.spawn(async move { mux.refuse(socket, peer, conn, rules, permit).await });
-                }
-                Err(_) => self.ended(conn, peer, CloseReason::CapacityFull, None),
-            },
+        let mut connection = Connection {
+            mux: Arc::clone(self),
+            conn: self.next_conn.fetch_add(1, Ordering::Relaxed),
+            peer,
+            end: None,
+        };
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            let (rules, phase) = (Arc::clone(&rules.borrow()), phase.clone());
+            let serve = serve.clone();
+            tasks.spawn(async move {
+                let end = connection.run(socket, rules, phase, serve).await;
+                connection.end = Some(end);
+                // Counted before the place is free.
+                drop(connection);
+                drop(permit);
+            });
+        } else if let Ok(permit) = Arc::clone(&self.refusing).try_acquire_owned() {
+            let (rules, phase) = (Arc::clone(&rules.borrow()), phase.clone());
+            tasks.spawn(async move {
+                connection.end = Some(refuse(socket, rules, phase).await);
+                drop(connection);
+                drop(permit);
+            });
+        } else {
+            connection.end = Some((CloseReason::CapacityFull, None));
         }
-    }
-
-    async fn run<F, S>(
-        self: Arc<Self>,
-        socket: TcpStream,
-        peer: SocketAddr,
-        conn: u64,
-        rules: Arc<Rules>,
-        permit: OwnedSemaphorePermit,
-        serve: F,
-    ) where
-        F: Fn(Stream, Opened) -> S,
-        S: Future<Output = CloseReason>,
-    {
-        if let Err(error) = net::listen::prepare(&socket) {
-            return self.ended(conn, peer, CloseReason::PeerReset, Some(&error));
-        }
-        // Boxed, so that the handshake's room is given back and not carried along by every idle session.
-        let established = Box::pin(establish(socket, &rules)).await;
-        drop(rules);
-        match established {
-            Ok((stream, transport)) => {
-                self.metrics.established(transport);
-                let reason = serve(
-                    stream,
-                    Opened {
-                        conn,
-                        peer,
-                        transport,
-                    },
-                )
-                .await;
-                self.ended(conn, peer, reason, None);
-            }
-            Err(Refused { reason, detail }) => self.ended(conn, peer, reason, detail.as_ref()),
-        }
-        drop(permit);
-    }
-
-    /// Tells a client above the capacity that the server is full, in its own protocol.
-    async fn refuse(
-        self: Arc<Self>,
-        socket: TcpStream,
-        peer: SocketAddr,
-        conn: u64,
-        rules: Arc<Rules>,
-        permit: OwnedSemaphorePermit,
-    ) {
-        let told = timeout(REFUSE_DEADLINE, async {
-            use tokio::io::{AsyncReadExt, AsyncWriteExt};
-            net::listen::prepare(&socket)?;
-            let Ok((mut stream, _)) = establish(socket, &rules).await else {
-                return Ok(());
-            };
-            let mut out = Vec::new();
-            wire::server::put_close(&mut out, CloseReason::CapacityFull);
-            stream.write_all(&out).await?;
-            stream.shutdown().await?;
-            // Unread bytes at the close would reset the connection and take the answer away.
-            let mut rest = [0; 512];
-            while stream.read(&mut rest).await? > 0 {}
-            io::Result::Ok(())
-        });
-        let detail = told.await.ok().and_then(Result::err);
-        self.ended(conn, peer, CloseReason::CapacityFull, detail.as_ref());
-        drop(permit);
     }
 
     /// The one place where an end is counted and logged.
-    fn ended(&self, conn: u64, peer: SocketAddr, reason: CloseReason, detail: Option<&io::Error>) {
+    fn ended(&self, conn: u64, peer: SocketAddr, (reason, detail): End) {
         self.metrics.closed(reason);
         let peer = self.pii.show(peer);
         match detail {
@@ -206,19 +181,119 @@ impl Mux {
             None => tracing::info!(conn, %peer, %reason, "connection closed"),
         }
     }
+}
 
-    fn joined(&self, ended: Result<(), tokio::task::JoinError>) {
-        if let Err(error) = ended {
-            // A panic ends the one connection in whose task it happened.
-            self.metrics.closed(CloseReason::Internal);
-            tracing::error!(%error, "a connection ended by a fault of the server; please report it");
+/// Why a connection ended, and what the system or TLS said to it.
+type End = (CloseReason, Option<io::Error>);
+
+/// One accepted connection. Its end is counted when it is dropped, so that none goes without: a task may also be
+/// cut off, or end by a panic.
+struct Connection {
+    mux: Arc<Mux>,
+    conn: u64,
+    peer: SocketAddr,
+    end: Option<End>,
+}
+
+impl Connection {
+    async fn run<F, S>(
+        &self,
+        socket: TcpStream,
+        rules: Arc<Rules>,
+        phase: watch::Receiver<Phase>,
+        serve: F,
+    ) -> End
+    where
+        F: Fn(Stream, Opened) -> S,
+        S: Future<Output = CloseReason>,
+    {
+        if let Err(error) = net::listen::prepare(&socket) {
+            return (CloseReason::PeerReset, Some(error));
+        }
+        // Boxed, so that the handshake's room is given back and not carried along by every idle session.
+        match Box::pin(establish_while_serving(socket, rules, phase)).await {
+            Ok((stream, transport)) => {
+                self.mux.metrics.established(transport);
+                let opened = Opened {
+                    conn: self.conn,
+                    peer: self.peer,
+                    transport,
+                };
+                (serve(stream, opened).await, None)
+            }
+            Err(Refused { reason, detail }) => (reason, detail),
         }
     }
 }
 
-/// Waits until the server is told to stop, or nobody is left who could tell it.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let conn = self.conn;
+        let end = self.end.take().unwrap_or_else(|| {
+            if std::thread::panicking() {
+                tracing::error!(
+                    conn,
+                    "a connection ended by a fault of the server; please report it"
+                );
+                (CloseReason::Internal, None)
+            } else {
+                (CloseReason::ServerStopping, None)
+            }
+        });
+        self.mux.ended(conn, self.peer, end);
+    }
+}
+
+/// A connection that is not a stream yet does not hold up the server's stop.
+async fn establish_while_serving(
+    socket: TcpStream,
+    rules: Arc<Rules>,
+    mut phase: watch::Receiver<Phase>,
+) -> Result<(Stream, Transport), Refused> {
+    tokio::select! {
+        biased;
+        established = establish(socket, &rules) => established,
+        () = reached(&mut phase, Phase::Stopping) => Err(CloseReason::ServerStopping.into()),
+    }
+}
+
+/// Tells a client above the capacity that the server is full, in its own protocol.
+async fn refuse(socket: TcpStream, rules: Arc<Rules>, mut phase: watch::Receiver<Phase>) -> End {
+    let tell = async {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        net::listen::prepare(&socket)?;
+        let Ok((mut stream, _)) = establish(socket, &rules).await else {
+            return Ok(());
+        };
+        let mut out = Vec::new();
+        wire::server::put_close(&mut out, CloseReason::CapacityFull);
+        stream.write_all(&out).await?;
+        stream.shutdown().await?;
+        // Unread bytes at the close would reset the connection and take the answer away.
+        let mut rest = [0; 512];
+        while stream.read(&mut rest).await? > 0 {}
+        io::Result::Ok(())
+    };
+    let detail = tokio::select! {
+        biased;
+        told = timeout(REFUSE_DEADLINE, tell) => told.ok().and_then(Result::err),
+        () = reached(&mut phase, Phase::Stopping) => None,
+    };
+    (CloseReason::CapacityFull, detail)
+}
+
+/// The end is counted already; this only tells what a panic said.
+fn joined(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "the fault was this");
+    }
+}
+
+/// Waits until the stop has come this far, or nobody is left who could tell.
+async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
+    let _ = phase.wait_for(|now| *now >= wanted).await;
 }
 
 /// Errors of `accept` that concern one connection which is gone already.
