@@ -54,17 +54,25 @@ pub fn password_of(user: &str) -> String {
 ///
 /// # Panics
 /// When [`PATIENCE`] ends; the message says what was waited for.
-pub fn poll<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn poll<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    poll_within(what, PATIENCE, ask)
+}
+
+/// The same with a deadline that belongs to what is tested.
+///
+/// # Panics
+/// When `patience` ends; the message says what was waited for.
+pub fn poll_within<T>(what: &str, patience: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
     /// Often enough not to be noticed, seldom enough to leave the processor to the server.
     const PAUSE: Duration = Duration::from_millis(20);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
         assert!(
             Instant::now() < deadline,
-            "waited {PATIENCE:?} in vain for {what}"
+            "waited {patience:?} in vain for {what}"
         );
         std::thread::park_timeout(PAUSE);
     }

@@ -210,6 +210,20 @@ pub fn load(channel: u32, request: u32) -> Vec<u8> {
     )
 }
 
+/// Accepts a channel, with nothing beside.
+#[must_use]
+pub fn accept(channel: u32, (service, proto_type, proto_ver): Triple) -> Vec<u8> {
+    let body = Bytes::new()
+        .u32(service)
+        .u32(proto_type)
+        .u32(proto_ver)
+        .opaque(b"")
+        .u8(0)
+        .u16(0)
+        .opaque(b"");
+    frame(kind::CHANNEL_ACCEPT, channel, &body.0)
+}
+
 /// What the server sent: one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
