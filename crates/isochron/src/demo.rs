@@ -59,23 +59,34 @@ pub(crate) async fn people(
 /// The password of an earlier start, or a new one: the demo listens on the network, so it is not the same
 /// everywhere.
 fn password(path: &Path) -> anyhow::Result<Zeroizing<String>> {
-    match std::fs::read_to_string(path) {
-        Ok(password) => return Ok(Zeroizing::new(password.trim().to_owned())),
+    match std::fs::read_to_string(path).map(Zeroizing::new) {
+        Ok(text) if !text.trim().is_empty() => return Ok(Zeroizing::new(text.trim().to_owned())),
+        Ok(_) => anyhow::bail!(
+            "{} is empty; write the demo people's password into it, or delete the demo's folder to \
+             start anew",
+            path.display()
+        ),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
     let letter = || PASSWORD_LETTERS[rand::random_range(0..PASSWORD_LETTERS.len())] as char;
     let password: Zeroizing<String> = Zeroizing::new((0..10).map(|_| letter()).collect());
-    let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
-        writeln!(file, "{}", *password)
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))?;
+    write(path, &password).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(password)
+}
+
+/// The file gets its name only when every byte is on the disk: an interrupted start leaves none.
+fn write(path: &Path, password: &str) -> io::Result<()> {
+    let unfinished = path.with_extension("new");
+    let _ = std::fs::remove_file(&unfinished);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&unfinished)?;
+    writeln!(file, "{password}")?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, path)
 }
 
 /// Tells the person at the terminal how to connect.

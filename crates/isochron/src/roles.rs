@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow};
 use community::{Community, Options};
 use config::{Accepts, Config, Listen, Origin, Pii, TlsVersion, WeakestAuth};
 use identity::Directory;
-use keys::self_signed;
+use keys::self_signed::{self, Outcome};
 use metrics_exporter_prometheus::PrometheusHandle;
 use mux::{Mux, Phase};
 use net::accept::Rules;
@@ -214,8 +214,17 @@ fn tls(config: &Config, data: &Path, host: &str) -> anyhow::Result<Option<Tls>> 
     {
         return Ok(None);
     }
-    let identity = self_signed::load_or_create(data, &[host.to_owned()], SystemTime::now())?;
+    let (identity, outcome) =
+        self_signed::load_or_create(data, &[host.to_owned()], SystemTime::now())?;
     let fingerprint = identity.fingerprint_display();
+    match outcome {
+        Outcome::Loaded => {}
+        Outcome::Created => tracing::info!("a self-signed certificate was made"),
+        Outcome::Renewed => tracing::warn!(
+            "the self-signed certificate had expired and a new one was made; \
+             tell people its fingerprint"
+        ),
+    }
     tracing::info!(
         sha256 = fingerprint,
         "clients on TLS are shown the self-signed certificate mux.crt"

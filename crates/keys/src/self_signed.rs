@@ -27,7 +27,20 @@ const BACKDATED: Duration = Duration::from_secs(24 * 60 * 60);
 /// Names that always stand in the certificate, beside the machine's own.
 const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
+/// What [`load_or_create`] had to do for its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The pair was there.
+    Loaded,
+    /// There was none yet.
+    Created,
+    /// The one there had expired: clients are shown a new fingerprint.
+    Renewed,
+}
+
 /// Loads the certificate of the data folder, or makes one if there is none yet or the one there has expired.
+///
+/// A pair whose making was interrupted, by a power cut for instance, is finished or made anew.
 ///
 /// # Errors
 /// A pair of which one half is missing, damaged or does not fit the other: it is never replaced in silence,
@@ -36,23 +49,28 @@ pub fn load_or_create(
     dir: &Path,
     host_names: &[String],
     now: SystemTime,
-) -> Result<Identity, Error> {
+) -> Result<(Identity, Outcome), Error> {
     let (certificate, key) = (dir.join(CERTIFICATE_FILE), dir.join(KEY_FILE));
+    finish_interrupted(&certificate, &key)?;
     let half = |missing: &Path, present: &Path| Error::Half {
         missing: missing.to_owned(),
         present: present.to_owned(),
     };
     match (exists(&certificate)?, exists(&key)?) {
-        (false, false) => return create(&certificate, &key, host_names, now),
+        (false, false) => {
+            let created = create(&certificate, &key, host_names, now)?;
+            return Ok((created, Outcome::Created));
+        }
         (false, true) => return Err(half(&certificate, &key)),
         (true, false) => return Err(half(&key, &certificate)),
         (true, true) => {}
     }
     let identity = load(&certificate, &key)?;
     if identity.not_after()? <= now {
-        return create(&certificate, &key, host_names, now);
+        let renewed = create(&certificate, &key, host_names, now)?;
+        return Ok((renewed, Outcome::Renewed));
     }
-    Ok(identity)
+    Ok((identity, Outcome::Loaded))
 }
 
 fn exists(path: &Path) -> Result<bool, Error> {
@@ -89,6 +107,8 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
     })
 }
 
+/// Makes a new pair: both files are whole under names of their own before either takes its place, so that
+/// [`finish_interrupted`] can carry on from every point.
 fn create(
     certificate: &Path,
     key: &Path,
@@ -96,10 +116,31 @@ fn create(
     now: SystemTime,
 ) -> Result<Identity, Error> {
     let (certificate_pem, key_pem) = make(host_names, now).map_err(Error::Generate)?;
-    // The key first: a certificate without its key is the worse half to be left with after a power cut.
-    write(key, key_pem.as_bytes(), 0o600)?;
-    write(certificate, certificate_pem.as_bytes(), 0o644)?;
+    write(&unfinished(key), key_pem.as_bytes(), 0o600)?;
+    write(&unfinished(certificate), certificate_pem.as_bytes(), 0o644)?;
+    put_in_place(key)?;
+    put_in_place(certificate)?;
     load(certificate, key)
+}
+
+/// Puts a new pair in place if it had been written when the server stopped. Anything less of one is left to be
+/// overwritten: then nothing has taken its place yet.
+fn finish_interrupted(certificate: &Path, key: &Path) -> Result<(), Error> {
+    let new_certificate = unfinished(certificate);
+    if !exists(&new_certificate)? {
+        return Ok(());
+    }
+    // The key goes first, so it may be in its place already.
+    let new_key = unfinished(key);
+    if exists(&new_key)? {
+        if load(&new_certificate, &new_key).is_err() {
+            return Ok(());
+        }
+        put_in_place(key)?;
+    } else if load(&new_certificate, key).is_err() {
+        return Ok(());
+    }
+    put_in_place(certificate)
 }
 
 fn make(host_names: &[String], now: SystemTime) -> Result<(String, String), rcgen::Error> {
@@ -140,23 +181,42 @@ fn serial(key: &KeyPair) -> SerialNumber {
     SerialNumber::from(serial)
 }
 
-/// Writes a whole file or none: the name appears when every byte is on the disk.
+/// The name under which a file is written before it takes its place.
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
+/// Writes a file anew, so that every byte is on the disk.
 fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
-    let unfinished: PathBuf = path.with_extension("new");
     let write = || -> io::Result<()> {
-        let _ = fs::remove_file(&unfinished);
+        let _ = fs::remove_file(path);
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(mode)
-            .open(&unfinished)?;
+            .open(path)?;
         file.write_all(content)?;
         file.sync_all()?;
-        fs::rename(&unfinished, path)?;
-        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        sync_folder(path)
     };
     write().map_err(|cause| Error::File {
         path: path.to_owned(),
         cause,
     })
+}
+
+/// Gives an unfinished file its name; the disk has it before the next step.
+fn put_in_place(path: &Path) -> Result<(), Error> {
+    fs::rename(unfinished(path), path)
+        .and_then(|()| sync_folder(path))
+        .map_err(|cause| Error::File {
+            path: path.to_owned(),
+            cause,
+        })
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }

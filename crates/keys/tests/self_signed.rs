@@ -6,7 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
-use keys::{Error, self_signed};
+use keys::Error;
+use keys::self_signed::{self, Outcome};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::SingleCertAndKey;
@@ -42,6 +43,10 @@ impl Drop for Folder {
 }
 
 fn load(dir: &Path, now: SystemTime) -> Result<keys::Identity, Error> {
+    outcome(dir, now).map(|(identity, _)| identity)
+}
+
+fn outcome(dir: &Path, now: SystemTime) -> Result<(keys::Identity, Outcome), Error> {
     self_signed::load_or_create(dir, &["chat.example.com".to_owned()], now)
 }
 
@@ -102,12 +107,76 @@ fn openssl_reads_what_was_made() {
 fn the_same_certificate_is_shown_after_a_restart_until_it_expires() {
     let dir = Folder::new();
     let now = SystemTime::now();
-    let first = load(&dir.0, now).unwrap().fingerprint_sha256();
-    assert_eq!(load(&dir.0, now).unwrap().fingerprint_sha256(), first);
+    let (first, was) = outcome(&dir.0, now).unwrap();
+    assert_eq!(was, Outcome::Created);
+    let (again, was) = outcome(&dir.0, now).unwrap();
+    assert_eq!(was, Outcome::Loaded);
+    assert_eq!(again.fingerprint_sha256(), first.fingerprint_sha256());
     let later = now + Duration::from_secs(11 * 365 * 24 * 60 * 60);
-    let renewed = load(&dir.0, later).unwrap();
-    assert_ne!(renewed.fingerprint_sha256(), first);
+    let (renewed, was) = outcome(&dir.0, later).unwrap();
+    assert_eq!(was, Outcome::Renewed);
+    assert_ne!(renewed.fingerprint_sha256(), first.fingerprint_sha256());
     assert!(renewed.not_after().unwrap() > later);
+}
+
+/// The power may fail after every step of the making of a pair, the first one or a later one.
+#[test]
+fn an_interrupted_pair_is_finished_or_made_anew() {
+    let (old, new) = (Folder::new(), Folder::new());
+    let before = load(&old.0, SystemTime::now())
+        .unwrap()
+        .fingerprint_sha256();
+    let after = load(&new.0, SystemTime::now())
+        .unwrap()
+        .fingerprint_sha256();
+    let key = fs::read(new.0.join("mux.key")).unwrap();
+    let certificate = fs::read(new.0.join("mux.crt")).unwrap();
+    let half = |bytes: &[u8]| bytes[..bytes.len() / 2].to_vec();
+
+    /// Files as a power cut leaves them, and whether the new pair is what comes of them.
+    type Left<'a> = (&'a [(&'a str, &'a [u8])], bool);
+    let stops: [Left<'_>; 5] = [
+        (&[("mux.key.new", &half(&key))], false),
+        (&[("mux.key.new", &key)], false),
+        (
+            &[("mux.key.new", &key), ("mux.crt.new", &half(&certificate))],
+            false,
+        ),
+        (
+            &[("mux.key.new", &key), ("mux.crt.new", &certificate)],
+            true,
+        ),
+        (&[("mux.key", &key), ("mux.crt.new", &certificate)], true),
+    ];
+    for (left, finished) in stops {
+        for renewing in [false, true] {
+            let dir = Folder::new();
+            if renewing {
+                for name in ["mux.key", "mux.crt"] {
+                    fs::copy(old.0.join(name), dir.0.join(name)).unwrap();
+                }
+            }
+            for (name, bytes) in left {
+                fs::write(dir.0.join(name), bytes).unwrap();
+            }
+            let names: Vec<_> = left.iter().map(|(name, _)| name).collect();
+            let (got, was) = outcome(&dir.0, SystemTime::now())
+                .unwrap_or_else(|error| panic!("{names:?}: {error}"));
+            let got = got.fingerprint_sha256();
+            match (finished, renewing) {
+                (true, _) => assert_eq!((got, was), (after, Outcome::Loaded), "{names:?}"),
+                (false, true) => assert_eq!((got, was), (before, Outcome::Loaded), "{names:?}"),
+                (false, false) => assert_eq!(was, Outcome::Created, "{names:?}"),
+            }
+            // And it is the same from now on.
+            assert_eq!(
+                load(&dir.0, SystemTime::now())
+                    .unwrap()
+                    .fingerprint_sha256(),
+                got
+            );
+        }
+    }
 }
 
 #[test]
