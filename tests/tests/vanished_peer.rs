@@ -12,10 +12,21 @@ use std::time::{Duration, Instant};
 /// Source: `docs/protocol/connection.md`, "Keep-alive".
 const VANISHED_AFTER_MAX: Duration = Duration::from_secs(90);
 
+/// Far away: nobody tells the server's machine anything, it only hears no answer.
 #[test]
 fn who_vanishes_is_gone_for_watchers_within_90_seconds() {
+    vanishes(Neighbour::Permanent);
+}
+
+/// In the same network: the server's machine finds that it cannot reach the client's, and says so.
+#[test]
+fn who_vanishes_next_door_is_gone_for_watchers_within_90_seconds() {
+    vanishes(Neighbour::Asked);
+}
+
+fn vanishes(neighbour: Neighbour) {
     let mut server = Server::start(Ports::Shared, &[]);
-    let network = Namespace::new();
+    let network = Namespace::new(neighbour);
     let mut alice = Client::new(
         "127.0.0.1",
         server.legacy_port(),
@@ -48,6 +59,15 @@ fn who_vanishes_is_gone_for_watchers_within_90_seconds() {
 /// Of the client's virtual network card; any that is marked as chosen locally.
 const CARD_ADDRESS: &str = "02:00:00:00:00:02";
 
+/// What this machine's kernel does about the client's card.
+#[derive(Debug, Clone, Copy)]
+enum Neighbour {
+    /// Its address is known for ever, as that of a router is that goes on working.
+    Permanent,
+    /// It is asked for its address, and asked again when it has been silent.
+    Asked,
+}
+
 /// A network of its own for one client, joined to this machine's by a pair of virtual cards.
 struct Namespace {
     name: String,
@@ -56,12 +76,13 @@ struct Namespace {
 }
 
 impl Namespace {
-    fn new() -> Self {
+    fn new(neighbour: Neighbour) -> Self {
         // Names of network cards have at most 15 bytes.
         let id = std::process::id();
-        let (name, card) = (format!("isochron{id}"), format!("iso{id}"));
-        // Of 198.18.0.0/15, which is reserved for tests of networks; four addresses for this process.
-        let block = id % (1 << 15) * 4;
+        let kind = neighbour as u32;
+        let (name, card) = (format!("isochron{id}-{kind}"), format!("iso{id}-{kind}"));
+        // Of 198.18.0.0/15, which is reserved for tests of networks; four addresses for each test.
+        let block = (id % (1 << 14) * 2 + kind) * 4;
         let address = |host: u32| {
             let [a, b, c, d] = (0xc612_0000 + block + host).to_be_bytes();
             format!("{a}.{b}.{c}.{d}")
@@ -104,19 +125,21 @@ impl Namespace {
             "client",
         ]);
         ip(&["-n", &name, "link", "set", "client", "up"]);
-        // Known for ever: otherwise this machine's kernel would miss the answers to its own questions for
-        // the card's address, and tell the server that the host cannot be reached.
-        ip(&[
-            "neighbour",
-            "replace",
-            &address(2),
-            "lladdr",
-            CARD_ADDRESS,
-            "nud",
-            "permanent",
-            "dev",
-            &card,
-        ]);
+        if let Neighbour::Permanent = neighbour {
+            // Otherwise the kernel would miss the answers to its own questions for the card's address, and tell
+            // the server that the host cannot be reached.
+            ip(&[
+                "neighbour",
+                "replace",
+                &address(2),
+                "lladdr",
+                CARD_ADDRESS,
+                "nud",
+                "permanent",
+                "dev",
+                &card,
+            ]);
+        }
         network
     }
 
@@ -136,7 +159,8 @@ impl Namespace {
 
     /// From now on nothing gets in or out, and neither side is told.
     fn drop_everything(&self) {
-        // What the client sends is swallowed; what comes is for a card that is not there any more.
+        // What the client sends is swallowed; what comes is for a card that is not there any more, and nobody
+        // answers who asks for another one.
         ip(&[
             "-n",
             &self.name,
@@ -153,6 +177,8 @@ impl Namespace {
             "client",
             "address",
             "02:00:00:00:00:03",
+            "arp",
+            "off",
         ]);
     }
 }
