@@ -491,7 +491,10 @@ where
     async fn last_words(&mut self, reason: CloseReason) -> io::Result<()> {
         let mut last_words = self.unsent.rest().to_vec();
         wire::server::put_close(&mut last_words, reason);
-        self.stream.write_all(&last_words).await?;
+        // A broken TLS layer takes no words, but still an end.
+        if reason != CloseReason::TlsFailed {
+            self.stream.write_all(&last_words).await?;
+        }
         self.stream.shutdown().await?;
         let mut rest = [0; 1024];
         let mut thrown_away = 0;
