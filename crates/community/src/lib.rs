@@ -141,6 +141,14 @@ impl Shared {
         u64::try_from(now.saturating_duration_since(self.started).as_micros()).unwrap_or(u64::MAX)
     }
 
+    /// The first moment on the common grain of timers that is not before `wanted`, and after `now`.
+    pub(crate) fn on_the_grain(&self, wanted: Instant, now: Instant) -> Instant {
+        let grain = limits::TIMER_GRAIN;
+        let since_start = wanted.max(now).saturating_duration_since(self.started);
+        let grains = since_start.as_secs() / grain.as_secs() + 1;
+        self.started + grain * u32::try_from(grains).unwrap_or(u32::MAX)
+    }
+
     pub(crate) fn next_login(&self) -> u64 {
         self.next_login.fetch_add(1, Ordering::Relaxed)
     }

@@ -78,10 +78,12 @@ pub const QUESTIONS_MAX: usize = 8;
 /// back to the end of the queue. Who answers bounds itself: the queue by its length, a directory by its time-out.
 pub const LOGIN_ANSWER_DEADLINE: Duration = Duration::from_secs(15 * 60);
 
-/// Silence in both directions after which a keep-alive byte is sent. With `net::listen::USER_TIMEOUT` (30 s) a
-/// peer that vanished is gone within 90 s (`docs/protocol/connection.md`, "Keep-alive"); the rest is kept for the
-/// grain of the kernel's timers.
-pub const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(50);
+/// Silence in both directions after which a keep-alive byte is sent. Whether the peer is still there is the kernel's
+/// question (`net::listen`); the byte is for what stands between, proxies that forget a connection on which nothing
+/// is said. Each costs as much as a message, so there are few (decision 0009).
+pub const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(120);
+/// Timers of idle sessions ring together once in this time: a wake-up costs more than what there is to do.
+pub const TIMER_GRAIN: Duration = Duration::from_secs(1);
 
 /// How long what a leaving client wanted to be stored may take.
 pub const LAST_WRITES_DEADLINE: Duration = Duration::from_secs(10);

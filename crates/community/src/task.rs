@@ -17,7 +17,6 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use wire::CloseReason;
@@ -222,10 +221,8 @@ where
                 .login
                 .deadline()
                 .map_or(next, |deadline| deadline.min(next));
-            // Never in the past, so that the loop ends.
-            self.timer
-                .as_mut()
-                .reset(next.max(now + Duration::from_millis(1)));
+            let next = self.community.on_the_grain(next, now);
+            self.timer.as_mut().reset(next);
         }
         Ok(())
     }

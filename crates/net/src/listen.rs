@@ -12,12 +12,16 @@ const BACKLOG: i32 = 4096;
 
 /// How long sent bytes may stay unacknowledged before the peer counts as vanished.
 ///
-/// Together with the protocol's keep-alive (`community::limits::KEEP_ALIVE_AFTER`) a peer whose packets are
-/// dropped is gone within 90 s.
-pub const USER_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Kernel probes are only the second net, for an edge whose core has stopped writing.
-const KERNEL_KEEP_ALIVE: Duration = Duration::from_secs(300);
+/// A peer whose packets are dropped must be gone within 90 s. The worst case is one to which something is sent just
+/// before the kernel's own probes would have told: twice this time. It is also the time after which the kernel gives
+/// up on a peer that answers no probe, so it leaves room for three of them: one lost packet ends nobody.
+///
+/// Source: `docs/decisions/0009-the-kernel-asks-whether-a-peer-is-there.md`.
+pub const USER_TIMEOUT: Duration = Duration::from_secs(44);
+/// Silence of the peer after which the kernel asks whether it is there.
+const PROBE_AFTER: Duration = Duration::from_secs(20);
+/// Time between questions: at 20, 28 and 36 s, and the end at 44 s.
+const PROBE_EVERY: Duration = Duration::from_secs(8);
 
 /// Binds and listens. `::` takes IPv4 clients as well; where the machine has no IPv6, `0.0.0.0` stands in for it.
 ///
@@ -61,5 +65,8 @@ pub fn prepare(socket: &TcpStream) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let socket = SockRef::from(socket);
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KERNEL_KEEP_ALIVE))
+    let probes = TcpKeepalive::new()
+        .with_time(PROBE_AFTER)
+        .with_interval(PROBE_EVERY);
+    socket.set_tcp_keepalive(&probes)
 }
