@@ -5,10 +5,14 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Failed logins from one address within a minute after which further attempts are not examined. Only failures
-/// count: a whole company may come back at once through one address translator. Some of its people will have
-/// an old password stored, hence not fewer.
+/// Failed logins from one address within a minute after which further attempts are not examined. A whole company may
+/// come back at once through one address translator, and some of its people have an old password stored, so
+/// successes raise the number: see [`SUCCESSES_PER_FAILURE`].
 pub const FAILURES_PER_MINUTE_MAX: u32 = 100;
+
+/// So many right passwords make up for one wrong one. A crowd of people is mostly right; whoever guesses is not, and
+/// an account of one's own does not help, because a password that was right a moment ago is not examined again.
+const SUCCESSES_PER_FAILURE: u32 = 4;
 
 const WINDOW: Duration = Duration::from_secs(60);
 
@@ -24,7 +28,8 @@ pub(crate) struct Failures {
 
 struct Window {
     start: Instant,
-    count: u32,
+    failures: u32,
+    successes: u32,
 }
 
 impl Failures {
@@ -34,26 +39,33 @@ impl Failures {
         let current = windows
             .get(&block_of(address))
             .filter(|window| now < window.start + WINDOW);
-        current.is_some_and(|window| window.count >= FAILURES_PER_MINUTE_MAX)
+        current.is_some_and(|window| {
+            let made_up_for = window.successes / SUCCESSES_PER_FAILURE;
+            window.failures >= FAILURES_PER_MINUTE_MAX.saturating_add(made_up_for)
+        })
     }
 
-    pub(crate) fn count(&self, address: IpAddr, now: Instant) {
+    /// Counts an examined attempt.
+    pub(crate) fn count(&self, address: IpAddr, right: bool, now: Instant) {
         let block = block_of(address);
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         if windows.len() >= ADDRESSES_MAX && !windows.contains_key(&block) {
             make_room(&mut windows, now);
         }
-        let window = windows.entry(block).or_insert(Window {
+        let fresh = Window {
             start: now,
-            count: 0,
-        });
+            failures: 0,
+            successes: 0,
+        };
+        let window = windows.entry(block).or_insert(Window { ..fresh });
         if now >= window.start + WINDOW {
-            *window = Window {
-                start: now,
-                count: 0,
-            };
+            *window = fresh;
         }
-        window.count = window.count.saturating_add(1);
+        let count = match right {
+            true => &mut window.successes,
+            false => &mut window.failures,
+        };
+        *count = count.saturating_add(1);
     }
 }
 
@@ -94,7 +106,7 @@ mod tests {
         let (guesser, other) = (address("192.0.2.1"), address("192.0.2.2"));
         for _ in 0..FAILURES_PER_MINUTE_MAX {
             assert!(!failures.blocked(guesser, start));
-            failures.count(guesser, start);
+            failures.count(guesser, false, start);
         }
         assert!(failures.blocked(guesser, start));
         assert!(
@@ -104,8 +116,18 @@ mod tests {
         assert!(!failures.blocked(other, start));
         assert!(failures.blocked(guesser, start + WINDOW - Duration::from_millis(1)));
         assert!(!failures.blocked(guesser, start + WINDOW));
-        failures.count(guesser, start + WINDOW);
+        failures.count(guesser, false, start + WINDOW);
         assert!(!failures.blocked(guesser, start + WINDOW));
+    }
+
+    #[test]
+    fn a_crowd_behind_one_address_is_not_blocked_by_its_forgetful_few() {
+        let (failures, start) = (Failures::default(), Instant::now());
+        let office = address("192.0.2.1");
+        for person in 0..10_000 {
+            assert!(!failures.blocked(office, start), "person {person}");
+            failures.count(office, person % 33 != 0, start);
+        }
     }
 
     #[test]
@@ -125,7 +147,7 @@ mod tests {
         let (failures, start) = (Failures::default(), Instant::now());
         let v4 = |n: usize| IpAddr::V4(std::net::Ipv4Addr::from_bits(u32::try_from(n).unwrap()));
         for n in 0..=ADDRESSES_MAX {
-            failures.count(v4(n), start + Duration::from_nanos(n as u64));
+            failures.count(v4(n), false, start + Duration::from_nanos(n as u64));
         }
         let windows = failures.windows.lock().unwrap();
         assert_eq!(windows.len(), ADDRESSES_MAX);

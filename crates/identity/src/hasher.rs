@@ -20,6 +20,9 @@ pub const HASH_QUEUE_MAX: usize = 20_000;
 /// is what bigger machines run out of.
 const THREADS_MAX: usize = 16;
 
+/// How often a full queue is searched for those who went away.
+const FORGET_EVERY: Duration = Duration::from_secs(1);
+
 /// Without work for this long, a thread gives its 19 MiB back.
 const ARENA_IDLE: Duration = Duration::from_secs(5);
 
@@ -60,6 +63,21 @@ struct Shared {
 struct Queue {
     waiting: VecDeque<Waiting>,
     stopping: bool,
+    forgotten_at: Option<Instant>,
+}
+
+impl Queue {
+    /// Takes those out who went away while they waited, so that nobody can fill the queue by coming and going. Not
+    /// at every call: it looks at all of them.
+    fn forget_the_gone(&mut self, now: Instant) {
+        if self
+            .forgotten_at
+            .is_none_or(|last| now >= last + FORGET_EVERY)
+        {
+            self.forgotten_at = Some(now);
+            self.waiting.retain(|waiting| !waiting.reply.is_closed());
+        }
+    }
 }
 
 struct Waiting {
@@ -90,11 +108,14 @@ impl Hasher {
         Ok(hasher)
     }
 
-    /// Checks in the order of asking. A caller that goes away gives up its place.
+    /// Checks in the order of asking. A caller that goes away gives up its place when the queue is full.
     pub(crate) async fn check(&self, job: Job) -> Checked {
         let (reply, answer) = oneshot::channel();
         {
             let mut queue = self.shared.lock();
+            if queue.waiting.len() >= HASH_QUEUE_MAX {
+                queue.forget_the_gone(Instant::now());
+            }
             if queue.waiting.len() >= HASH_QUEUE_MAX {
                 return Checked::Unavailable;
             }
@@ -170,10 +191,11 @@ impl Shared {
         let start = Instant::now();
         let matches = job.hash.matches(&job.password, arena);
         metrics::histogram!("isochron_password_check_seconds").record(start.elapsed());
-        if matches && job.may_match {
+        let right = matches && job.may_match;
+        self.failures.count(job.address, right, Instant::now());
+        if right {
             return Checked::Right;
         }
-        self.failures.count(job.address, Instant::now());
         Checked::Wrong
     }
 }
