@@ -13,14 +13,15 @@ const BACKLOG: i32 = 4096;
 /// How long sent bytes may stay unacknowledged before the peer counts as vanished.
 ///
 /// A peer whose packets are dropped must be gone within 90 s. The worst case is one to which something is sent just
-/// before the kernel's own probes would have told: twice this time. It is also the time after which the kernel gives
+/// before the kernel's own probes would have told: twice this time, and some seconds, because the kernel's long timers
+/// ring up to two seconds late. It is also the time after which the kernel gives
 /// up on a peer that answers no probe, so it leaves room for three of them: one lost packet ends nobody.
 ///
 /// Source: `docs/decisions/0009-the-kernel-asks-whether-a-peer-is-there.md`.
-pub const USER_TIMEOUT: Duration = Duration::from_secs(44);
+pub const USER_TIMEOUT: Duration = Duration::from_secs(40);
 /// Silence of the peer after which the kernel asks whether it is there.
-const PROBE_AFTER: Duration = Duration::from_secs(20);
-/// Time between questions: at 20, 28 and 36 s, and the end at 44 s.
+const PROBE_AFTER: Duration = Duration::from_secs(16);
+/// Time between questions: at 16, 24 and 32 s, and the end at 40 s.
 const PROBE_EVERY: Duration = Duration::from_secs(8);
 
 /// Binds and listens. `::` takes IPv4 clients as well; where the machine has no IPv6, `0.0.0.0` stands in for it.
