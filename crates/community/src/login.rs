@@ -108,6 +108,15 @@ pub(crate) enum Answer {
 }
 
 impl Question {
+    /// Whose stored data it changes, if it does.
+    pub(crate) fn user(&self) -> Option<&[u8]> {
+        match self {
+            Self::Authenticate { .. } => None,
+            Self::Storage(request) => request.is_write().then(|| request.user()),
+            Self::SavePrivacy { user, .. } => Some(user),
+        }
+    }
+
     /// Whether it changes what is stored, and so is carried out even if its login ends first.
     pub(crate) fn is_write(&self) -> bool {
         match self {

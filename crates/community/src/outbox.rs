@@ -58,7 +58,7 @@ impl Event {
                 Self::Accepted(accepted) => accepted.bytes(),
                 Self::Data { data, .. } | Self::Destroyed { data, .. } => data.len(),
                 Self::Frame(frame) => frame.len(),
-                Self::GroupGrew(_) => 0,
+                Self::GroupGrew(growth) => growth.members.iter().map(|member| member.len()).sum(),
             }
     }
 }

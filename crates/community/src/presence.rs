@@ -182,7 +182,8 @@ impl User {
             .iter()
             .map(|here| Arc::clone(&here.login))
             .collect();
-        if others.is_empty() {
+        // What another login has put in force is at least as new as what was read from the store.
+        if state.privacy.is_none() {
             state.privacy = privacy.map(Arc::new);
         }
         state.here.push(Here {

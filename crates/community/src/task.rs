@@ -78,8 +78,10 @@ struct Session<S> {
     outbox: Arc<Outbox>,
     /// The beginning of a frame.
     partial: Vec<u8>,
-    /// Bytes that the socket did not take yet.
+    /// Bytes that the stream did not take yet.
     unsent: Unsent,
+    /// The stream has taken bytes that the socket did not take yet.
+    flushing: bool,
     questions: VecDeque<Question>,
     asking: Option<Asked>,
     /// Reading pauses until this login has room.
@@ -124,6 +126,7 @@ where
             outbox,
             partial: Vec::new(),
             unsent: Unsent::default(),
+            flushing: false,
             questions: VecDeque::new(),
             asking: None,
             full_peer: None,
@@ -204,7 +207,7 @@ where
         while self.timer.as_mut().poll(cx).is_ready() {
             self.step(now, out, Login::on_time)?;
             let last_moved = self.last_heard.max(self.last_sent);
-            let next = if self.unsent.len() > 0 {
+            let next = if self.is_stalled() {
                 if now.saturating_duration_since(self.last_sent) >= STALL_DEADLINE {
                     return Err(CloseReason::SlowConsumer);
                 }
@@ -419,27 +422,42 @@ where
                 }
                 Poll::Pending => {
                     self.unsent.bytes = rest.to_vec();
-                    // The stall begins now; the timer may stand on a later time.
-                    self.last_sent = now;
-                    let stalled_at = now + STALL_DEADLINE;
-                    if self.timer.deadline() > stalled_at {
-                        self.timer.as_mut().reset(stalled_at);
-                    }
+                    self.begin_stall(now);
                     break;
                 }
             }
         }
         out.clear();
         match Pin::new(&mut self.stream).poll_flush(cx) {
-            Poll::Ready(Err(error)) => Err(self.reason_of(&error)),
-            _ => Ok(moved),
+            Poll::Ready(Err(error)) => return Err(self.reason_of(&error)),
+            Poll::Ready(Ok(())) => self.flushing = false,
+            Poll::Pending if self.flushing => {}
+            Poll::Pending => {
+                self.flushing = true;
+                self.begin_stall(now);
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Whether the socket does not take what there is for the client.
+    fn is_stalled(&self) -> bool {
+        self.unsent.len() > 0 || self.flushing
+    }
+
+    /// The socket takes no more: its time runs from now, and the timer may stand on a later time.
+    fn begin_stall(&mut self, now: Instant) {
+        self.last_sent = now;
+        let end = now + STALL_DEADLINE;
+        if self.timer.deadline() > end {
+            self.timer.as_mut().reset(end);
         }
     }
 
     fn reason_of(&self, error: &io::Error) -> CloseReason {
         match error.kind() {
             // The kernel gave up first, on a peer whose window stayed shut.
-            io::ErrorKind::TimedOut if self.unsent.len() > 0 => CloseReason::SlowConsumer,
+            io::ErrorKind::TimedOut if self.is_stalled() => CloseReason::SlowConsumer,
             io::ErrorKind::TimedOut
             | io::ErrorKind::HostUnreachable
             | io::ErrorKind::NetworkUnreachable => CloseReason::PeerVanished,
@@ -476,7 +494,12 @@ where
             asked.answer.await.outlive_login(&self.community);
         }
         while let Some(question) = self.questions.pop_front() {
-            if question.is_write() {
+            // Of somebody who was removed meanwhile nothing is stored, for a later holder of the id to find.
+            let directory = &self.community.directory;
+            if question
+                .user()
+                .is_some_and(|user| directory.person(user).is_some())
+            {
                 self.ask(question)
                     .answer
                     .await

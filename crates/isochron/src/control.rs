@@ -329,6 +329,12 @@ async fn answer_to(
             ))
         }
         Request::RemoveUser { user } => {
+            // First nobody of that name is here any more, so that nothing is stored for it after the removal.
+            directory.set_disabled(&user, true).await?;
+            if let (Some(community), Some(person)) = (community, directory.person(user.as_bytes()))
+            {
+                let _ = community.end_user(&person.id);
+            }
             let id = directory.remove(&user).await?;
             Ok(ended(community, id, true))
         }

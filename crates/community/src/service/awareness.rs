@@ -5,7 +5,7 @@
 use crate::Shared;
 use crate::limits::{
     ANSWER_BYTES_MAX, ATTRIBUTE_KEYS_MAX, SPELLINGS_MAX, USER_ID_BYTES_MAX, WATCHED_GROUPS_MAX,
-    WATCHED_MAX,
+    WATCHED_MAX, WRITE_BYTES_ENOUGH,
 };
 use crate::login::{Context, LoginRecord};
 use crate::outbox::{Growth, Latest, LatestKey};
@@ -189,13 +189,19 @@ impl Awareness {
         let group = cx.community.directory.group(id.user.as_bytes());
         if let Some(group) = group.filter(|_| cx.community.is_ours(id.community.as_bytes())) {
             for member in &group.members {
+                if cx.out.len() + snapshot.data_bytes() > ANSWER_BYTES_MAX {
+                    break;
+                }
                 put_member(login, member.as_bytes(), id.user, cx, &mut |entry| {
                     snapshot.push(entry)
                 });
             }
             let written = id.user.as_bytes();
             if self.groups.len() < WATCHED_GROUPS_MAX
-                && !self.groups.iter().any(|known| *known.written == *written)
+                && !self
+                    .groups
+                    .iter()
+                    .any(|known| *known.id == *group.id.as_bytes())
             {
                 self.groups.push(WatchedGroup {
                     id: group.id.as_bytes().into(),
@@ -211,6 +217,10 @@ impl Awareness {
         let Some(channel) = self.channel else { return };
         for group in self.groups.iter().filter(|group| group.id == growth.group) {
             for member in &growth.members {
+                // The others are seen when the group is watched anew; one import must not flood everybody.
+                if cx.out.len() > WRITE_BYTES_ENOUGH {
+                    return;
+                }
                 let mut data = Vec::new();
                 put_member(login, member, Text(&group.written), cx, &mut |entry| {
                     ServerMessage::Update(*entry).encode(&mut data);

@@ -44,6 +44,11 @@ impl Request {
         matches!(self.what, What::Save(_))
     }
 
+    /// Whose data it is about.
+    pub(crate) fn user(&self) -> &[u8] {
+        &self.user
+    }
+
     /// Asks the store.
     pub(crate) async fn ask(self, store: &Store) -> Reply {
         let what = match self.what {
