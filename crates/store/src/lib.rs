@@ -32,13 +32,6 @@ pub struct Store {
     engine: engine::Engine,
 }
 
-/// Everything a login needs from the store, so that a login costs one question.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LoginRecord {
-    /// The user's stored privacy list; `None` if the user never stored one.
-    pub privacy: Option<PrivacyRecord>,
-}
-
 impl Store {
     /// Opens the store in the folder `dir`, makes it if there is none, and brings an older one up to date.
     ///
@@ -120,21 +113,6 @@ impl Store {
         let user = user.to_vec();
         self.engine
             .call(move |db| privacy::save(db, &user, &privacy))
-            .await
-    }
-
-    /// What a login of `user` needs, in one question.
-    ///
-    /// # Errors
-    /// As every call.
-    pub async fn login_record(&self, user: &[u8]) -> Result<LoginRecord, StoreError> {
-        let user = user.to_vec();
-        self.engine
-            .call(move |db| {
-                Ok(LoginRecord {
-                    privacy: privacy::load(db, &user)?,
-                })
-            })
             .await
     }
 

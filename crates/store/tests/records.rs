@@ -131,10 +131,7 @@ async fn a_privacy_list_is_replaced_as_a_whole() {
     };
     store.privacy_save(b"bob", second.clone()).await.unwrap();
     store.privacy_save(b"bob", second.clone()).await.unwrap();
-    assert_eq!(
-        store.login_record(b"bob").await.unwrap().privacy,
-        Some(second)
-    );
+    assert_eq!(store.privacy_load(b"bob").await, Ok(Some(second)));
 }
 
 #[tokio::test]

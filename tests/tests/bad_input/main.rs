@@ -15,8 +15,9 @@ mod stream;
 
 use isochron_tests::code::*;
 use isochron_tests::raw::{
-    AWARE, Bytes, IM, Message, RESOLVE, Raw, STORAGE, Seeded, Triple, create, create_with_offer,
-    frame, frame_with_options, handshake, kind, load, login_body, plain_im, send,
+    AWARE, Bytes, IM, Message, RESOLVE, Raw, STORAGE, Seeded, Triple, accept, create,
+    create_with_offer, frame, frame_with_options, handshake, kind, load, login_body, plain_im,
+    send,
 };
 use isochron_tests::{Client, Ports, Server, password_of, tls};
 use std::io::Write;
@@ -95,18 +96,6 @@ impl Watched {
 
 fn status(value: u16, text: &[u8]) -> Vec<u8> {
     Bytes::new().u16(value).u32(0).string(text).0
-}
-
-fn accept(channel: u32, (service, proto_type, proto_ver): Triple) -> Vec<u8> {
-    let body = Bytes::new()
-        .u32(service)
-        .u32(proto_type)
-        .u32(proto_ver)
-        .opaque(b"")
-        .u8(0)
-        .u16(0)
-        .opaque(b"");
-    frame(kind::CHANNEL_ACCEPT, channel, &body.0)
 }
 
 /// The storage service's answer to a question with this number.
