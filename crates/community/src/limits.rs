@@ -81,7 +81,7 @@ pub const LOGIN_ANSWER_DEADLINE: Duration = Duration::from_secs(15 * 60);
 /// Silence in both directions after which a keep-alive byte is sent. Whether the peer is still there is the kernel's
 /// question (`net::listen`); the byte is for what stands between, proxies that forget a connection on which nothing
 /// is said. Each costs as much as a message, so there are few (decision 0009).
-pub const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(120);
+pub const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(10 * 60);
 /// Timers of idle sessions ring together once in this time: a wake-up costs more than what there is to do.
 pub const TIMER_GRAIN: Duration = Duration::from_secs(1);
 
