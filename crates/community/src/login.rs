@@ -151,6 +151,8 @@ pub(crate) struct Context<'a> {
     pub(crate) questions: &'a mut VecDeque<Question>,
     /// A login that has no room for more: reading from this client pauses until it has.
     pub(crate) full_peer: &'a mut Option<Arc<LoginRecord>>,
+    /// When the login wants to look at the time again, if sooner than it would.
+    pub(crate) wake_by: &'a mut Option<Instant>,
     pub(crate) now: Instant,
     /// Microseconds since the community's start: orders activity.
     pub(crate) activity: u64,
@@ -440,14 +442,15 @@ impl Login {
     }
 
     /// Time has passed: ends what waited too long.
-    pub(crate) fn on_time(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+    /// Answers with when there is something to look at again, if anything waits.
+    pub(crate) fn on_time(&mut self, cx: &mut Context<'_>) -> Result<Option<Instant>, CloseReason> {
         if self.deadline().is_some_and(|deadline| deadline <= cx.now) {
             return Err(CloseReason::LoginTimeout);
         }
-        if let Stage::Live(live) = &mut self.stage {
-            service::relay::end_old_offers(live, cx);
-        }
-        Ok(())
+        Ok(match &mut self.stage {
+            Stage::Live(live) => service::relay::end_old_offers(live, cx),
+            Stage::Connecting { .. } | Stage::Authenticating { .. } => self.deadline(),
+        })
     }
 
     /// The connection is over: everybody who had to do with it hears of it.

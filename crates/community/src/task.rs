@@ -86,6 +86,7 @@ struct Session<S> {
     asking: Option<Asked>,
     /// Reading pauses until this login has room.
     full_peer: Option<Arc<LoginRecord>>,
+    wake_by: Option<Instant>,
     /// When something last came.
     last_heard: Instant,
     /// When something last went.
@@ -130,6 +131,7 @@ where
             questions: VecDeque::new(),
             asking: None,
             full_peer: None,
+            wake_by: None,
             last_heard: now,
             last_sent: now,
             timer: Box::pin(sleep_until(deadline)),
@@ -169,6 +171,12 @@ where
             moved |= self.waiting(now, out, cx)?;
             moved |= self.read(now, out, cx)?;
             self.login.settle();
+            if let Some(wanted) = self.wake_by.take()
+                && wanted < self.timer.deadline()
+            {
+                let wanted = self.community.on_the_grain(wanted, now);
+                self.timer.as_mut().reset(wanted);
+            }
             moved |= self.write(now, out, cx)?;
             if !moved {
                 return Ok(());
@@ -191,6 +199,7 @@ where
             out,
             questions: &mut self.questions,
             full_peer: &mut self.full_peer,
+            wake_by: &mut self.wake_by,
             now,
             activity: self.community.activity(now),
         };
@@ -205,7 +214,7 @@ where
         cx: &mut TaskContext<'_>,
     ) -> Result<(), CloseReason> {
         while self.timer.as_mut().poll(cx).is_ready() {
-            self.step(now, out, Login::on_time)?;
+            let wanted = self.step(now, out, Login::on_time)?;
             let last_moved = self.last_heard.max(self.last_sent);
             let next = if self.is_stalled() {
                 if now.saturating_duration_since(self.last_sent) >= STALL_DEADLINE {
@@ -220,10 +229,7 @@ where
             } else {
                 last_moved + KEEP_ALIVE_AFTER
             };
-            let next = self
-                .login
-                .deadline()
-                .map_or(next, |deadline| deadline.min(next));
+            let next = wanted.map_or(next, |wanted| wanted.min(next));
             let next = self.community.on_the_grain(next, now);
             self.timer.as_mut().reset(next);
         }

@@ -1180,3 +1180,23 @@ async fn the_attributes_of_the_login_that_stays_are_told() {
         .unwrap();
     alice.until(is(6, None)).await;
 }
+
+#[tokio::test]
+async fn an_offer_that_nobody_answers_ends() {
+    let house = House::new().await;
+    let mut alice = house.login("alice").await;
+    let mut bob = house.login("bob").await;
+    let channel = alice.talk_to("bob").await;
+    let offered = bob
+        .until(|event| matches!(event, Event::ImOffered { .. }))
+        .await;
+    let Event::ImOffered { channel: bobs, .. } = offered else {
+        unreachable!()
+    };
+    let before = tokio::time::Instant::now();
+    tokio::time::pause();
+    tokio::time::advance(community::limits::OFFER_DEADLINE + Duration::from_secs(2)).await;
+    assert_eq!(alice.channel_ends(channel).await, ReturnCode::FAILURE);
+    assert_eq!(bob.channel_ends(bobs).await, ReturnCode::FAILURE);
+    assert!(before.elapsed() < community::limits::OFFER_DEADLINE * 2);
+}

@@ -211,6 +211,7 @@ pub(crate) fn create(
         Push::Full => *cx.full_peer = Some(Arc::clone(&peer)),
         Push::Queued => {}
     }
+    *cx.wake_by = Some(cx.now + OFFER_DEADLINE);
     let state = RelayState::Offering {
         protocol: create.protocol,
         since: cx.now,
@@ -540,7 +541,8 @@ fn end_own(live: &mut Live, channel: ChannelId, reason: ReturnCode, cx: &mut Con
 }
 
 /// Ends conversations that nobody answered for too long.
-pub(crate) fn end_old_offers(live: &mut Live, cx: &mut Context<'_>) {
+/// Answers with when the next one has waited too long.
+pub(crate) fn end_old_offers(live: &mut Live, cx: &mut Context<'_>) -> Option<Instant> {
     let old: Vec<ChannelId> = live
         .channels
         .iter()
@@ -558,6 +560,17 @@ pub(crate) fn end_old_offers(live: &mut Live, cx: &mut Context<'_>) {
         }
         end_own(live, id, ReturnCode::FAILURE, cx);
     }
+    let waiting = live
+        .channels
+        .iter()
+        .filter_map(|(_, endpoint)| match endpoint {
+            Endpoint::Relay(relay) => match relay.state {
+                RelayState::Offering { since, .. } => Some(since + OFFER_DEADLINE),
+                _ => None,
+            },
+            _ => None,
+        });
+    waiting.min()
 }
 
 /// The login is over: every other end hears of it, and so do those whose offers nobody will read.
