@@ -251,7 +251,13 @@ where
                 };
                 self.asking = None;
                 moved = true;
+                let was_live = self.login.is_live();
                 self.step(now, out, |login, context| login.on_answer(answer, context))?;
+                if self.login.is_live() && !was_live {
+                    // Otherwise every login would be woken once more by the deadline it has just met.
+                    let quiet = self.community.on_the_grain(now + KEEP_ALIVE_AFTER, now);
+                    self.timer.as_mut().reset(quiet);
+                }
             }
             // One at a time: what a client saves is there when it loads.
             let Some(question) = self.questions.pop_front() else {
