@@ -1,6 +1,8 @@
 //! Keys and certificates: from files to what a TLS server shows, and back.
 #![forbid(unsafe_code)]
 
+pub mod facts;
+pub mod hosts;
 mod identity;
 pub mod self_signed;
 
