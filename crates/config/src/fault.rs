@@ -8,6 +8,8 @@ use miette::{
 };
 
 use crate::Origin;
+use crate::names::is_secret;
+use crate::scoped::MASK;
 
 /// Characters of a line that a message shows at most: enough for any real setting, little for a hostile file.
 const EXCERPT_CHARS_MAX: usize = 160;
@@ -45,11 +47,36 @@ pub struct Fault {
     pub(crate) excerpt: Option<Excerpt>,
 }
 
+impl Fault {
+    /// A fault without a source line: of a file, or of a value that nobody wrote.
+    pub fn new(
+        setting: impl Into<String>,
+        origin: Origin,
+        problem: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self {
+            setting: setting.into(),
+            origin,
+            problem: problem.into(),
+            expected: expected.into(),
+            excerpt: None,
+        }
+    }
+}
+
 /// Everything that stops the start, found in one pass.
 ///
 /// `Display` gives plain lines; [`Faults::render`] shows each fault with its source line and a caret. Only the faulty line itself is shown, never its neighbours, which may hold passwords.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults(pub(crate) Vec<Fault>);
+
+impl From<Vec<Fault>> for Faults {
+    /// The faults that another room found, to be shown like those of settings.
+    fn from(faults: Vec<Fault>) -> Self {
+        Self(faults)
+    }
+}
 
 impl Faults {
     /// The faults, in the order in which they were met.
@@ -129,12 +156,11 @@ pub(crate) struct Excerpt {
 impl Excerpt {
     /// A line in three parts, of which the middle one is marked. `line` counts from 1.
     ///
-    /// The marked part is masked if the line names a password.
+    /// The marked part is masked if the part before it names a secret.
     pub(crate) fn new(source: String, line: usize, before: &str, marked: &str) -> Excerpt {
         let before = printable(before);
-        let secret = before.to_ascii_uppercase().contains("PASSWORD");
-        let marked = if secret {
-            "•••".to_owned()
+        let marked = if is_secret(&before) {
+            MASK.to_owned()
         } else {
             printable(marked)
         };

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::fault::Excerpt;
 use crate::loader::{Item, Rank};
-use crate::names::section_id;
+use crate::names::{secret_name_end, section_id};
 use crate::{Fault, Faults, Note, Origin};
 
 /// Bytes of a configuration file. Real ones have a few kilobytes; more is the wrong file.
@@ -209,19 +209,11 @@ impl Parser<'_> {
     }
 
     fn syntax_fault(&mut self, number: usize, raw: &str, problem: &str) {
-        // A password whose `=` is missing must not be printed either: after the first word the line may be masked.
+        // A password whose `=` is missing must not be printed either: nothing is shown behind its name.
         let line = raw.trim();
-        let word = line.split(char::is_whitespace).next().unwrap_or(line);
-        let excerpt = if word.to_ascii_uppercase().contains("PASSWORD") {
-            Excerpt::new(
-                self.path.display().to_string(),
-                number,
-                word,
-                &line[word.len()..],
-            )
-        } else {
-            Excerpt::new(self.path.display().to_string(), number, "", line)
-        };
+        let shown = secret_name_end(line).unwrap_or_default();
+        let source = self.path.display().to_string();
+        let excerpt = Excerpt::new(source, number, &line[..shown], &line[shown..]);
         self.faults.push(Fault {
             setting: "this line".to_owned(),
             origin: self.origin(number),

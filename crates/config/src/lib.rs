@@ -18,6 +18,7 @@ mod names;
 mod origin;
 mod pii;
 mod reference;
+mod scoped;
 pub mod settings;
 pub mod tls;
 
@@ -27,11 +28,15 @@ use std::time::Duration;
 pub use environment::process_environment;
 pub use fault::{Fault, Faults, Note};
 pub use ini::{INI_BYTES_MAX, IniFile};
-pub use listen::{Accepts, Listen};
+pub use listen::{Accepts, Listen, Mode};
 pub use origin::{Origin, Sourced};
 pub use pii::Pii;
 pub use reference::reference;
-pub use tls::{Scope, TlsVersion, TlsVersions};
+pub use scoped::{Scoped, Secret};
+pub use tls::{
+    ClientAuth, Scope, SecurityLevel, SessionCache, StoreSettings, StoreType, TlsScopes,
+    TlsSettings, TlsVersion, TlsVersions,
+};
 
 use loader::Loader;
 
@@ -65,6 +70,8 @@ pub struct Argument {
 pub struct Config {
     /// The front door.
     pub mux: Mux,
+    /// TLS, for each scope.
+    pub tls: TlsScopes,
     /// Logins and services.
     pub community: Community,
     /// The health listener.
@@ -89,8 +96,6 @@ pub struct Mux {
     pub detect_timeout: Sourced<Duration>,
     /// How long a TLS handshake may take.
     pub tls_timeout: Sourced<Duration>,
-    /// The TLS versions offered, scope mux.
-    pub tls_versions: TlsVersions,
 }
 
 /// Settings of logins and services.
@@ -136,6 +141,8 @@ pub struct Log {
     pub level: Sourced<String>,
     /// Whether user names and addresses are written as they are.
     pub personal_data: Sourced<bool>,
+    /// Whether each TLS handshake is written down (`ST_TLS_DEBUG`).
+    pub tls: Sourced<bool>,
 }
 
 /// The form of a log line.
@@ -161,8 +168,7 @@ pub fn load(sources: Sources) -> Result<(Config, Vec<Note>), Faults> {
     let capacity = loader.get(&settings::mux::CAPACITY);
     let detect_timeout = loader.get(&settings::mux::DETECT_TIMEOUT);
     let tls_timeout = loader.get(&settings::mux::TLS_TIMEOUT);
-    let tls_versions = tls::versions(&mut loader, Scope::Mux);
-    tls::refuse_unserved(&mut loader, Scope::Mux);
+    let tls = tls::scopes(&mut loader);
     let id = loader.get_optional(&settings::community::COMMUNITY_ID);
     let weakest_auth = loader.get(&settings::community::WEAKEST_AUTHENTICATION);
     let single_login = loader.get(&settings::community::SINGLE_LOGIN);
@@ -172,8 +178,12 @@ pub fn load(sources: Sources) -> Result<(Config, Vec<Note>), Faults> {
     let format = loader.get(&settings::server::LOG_FORMAT);
     let level = loader.get(&settings::server::LOG_LEVEL);
     let personal_data = loader.get(&settings::server::LOG_PERSONAL_DATA);
+    let tls_debug = loader.get(&settings::tls::DEBUG);
     if let (Some(listeners), Some(health_port)) = (&listeners, &health_port) {
         listen::refuse_shared_port(&mut loader, listeners, health_port);
+    }
+    if let (Some(tls), Some(listeners)) = (&tls, &listeners) {
+        tls::in_force(&mut loader, tls, listeners);
     }
     let config = (|| {
         Some(Config {
@@ -183,8 +193,8 @@ pub fn load(sources: Sources) -> Result<(Config, Vec<Note>), Faults> {
                 capacity: capacity?,
                 detect_timeout: detect_timeout?,
                 tls_timeout: tls_timeout?,
-                tls_versions: tls_versions?,
             },
+            tls: tls?,
             community: Community {
                 id,
                 weakest_auth: weakest_auth?,
@@ -196,6 +206,7 @@ pub fn load(sources: Sources) -> Result<(Config, Vec<Note>), Faults> {
                 format: format?,
                 level: level?.map(str::to_owned),
                 personal_data: personal_data?,
+                tls: tls_debug?,
             },
             drain: drain?,
         })

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use crate::fault::{Excerpt, printable};
-use crate::names::{Standing, key_id, section_id, standing};
+use crate::names::{Standing, is_secret, key_id, section_id, standing};
+use crate::scoped::Scoped;
 use crate::settings::{Names, Row, Setting, rows};
 use crate::tls::Scope;
 use crate::{Config, Fault, Faults, Note, Origin, Sourced, Sources, environment, ini};
@@ -32,6 +33,11 @@ impl Item {
     /// The setting as messages name it.
     pub(crate) fn name(&self) -> String {
         printable(&key_id(&self.key))
+    }
+
+    /// Whether the value must not be shown.
+    pub(crate) fn is_secret(&self) -> bool {
+        is_secret(&self.key)
     }
 
     pub(crate) fn same_setting(&self, other: &Item) -> bool {
@@ -162,73 +168,104 @@ impl Loader {
 
     /// The value of a setting that has a default. `None` means that a fault was recorded.
     pub(crate) fn get<T: Clone>(&mut self, setting: &Setting<T>) -> Option<Sourced<T>> {
-        self.get_scoped(setting, Scope::Mux)
+        self.scoped(setting, Scope::Global).ok().map(sourced)
     }
 
-    /// The same for a setting that each scope may have for itself.
-    pub(crate) fn get_scoped<T: Clone>(
+    /// The value of a setting that has a default, in a scope.
+    pub(crate) fn scoped<T: Clone>(
         &mut self,
         setting: &Setting<T>,
         scope: Scope,
-    ) -> Option<Sourced<T>> {
-        if let Some(given) = self.given(setting, scope) {
-            return given;
+    ) -> Result<Scoped<T>, Faulted> {
+        if let Some(given) = self.scoped_optional(setting, scope)? {
+            return Ok(given);
         }
         match setting.kind.parse(setting.row.default.unwrap_or_default()) {
-            Ok(value) => Some(Sourced {
-                value,
-                origin: Origin::Default,
-            }),
+            Ok(value) => Ok(default(&setting.row, scope, value)),
             Err(problem) => {
                 // A test parses every default, so this is a row without one; still, a message beats a panic.
-                self.faults.push(Fault {
-                    setting: setting.row.names().join(", "),
-                    origin: Origin::Default,
-                    problem,
-                    expected: setting.kind.expected(),
-                    excerpt: None,
-                });
-                None
+                let name = setting.row.name_in(scope);
+                let expected = setting.kind.expected();
+                self.push_fault(Fault::new(name, Origin::Default, problem, expected));
+                Err(Faulted)
+            }
+        }
+    }
+
+    /// The same for a setting whose absence is a value too.
+    pub(crate) fn scoped_or<T: Clone>(
+        &mut self,
+        setting: &Setting<T>,
+        scope: Scope,
+        absent: T,
+    ) -> Result<Scoped<T>, Faulted> {
+        let given = self.scoped_optional(setting, scope)?;
+        Ok(given.unwrap_or_else(|| default(&setting.row, scope, absent)))
+    }
+
+    /// The value of a setting that may be absent, in a scope.
+    pub(crate) fn scoped_optional<T: Clone>(
+        &mut self,
+        setting: &Setting<T>,
+        scope: Scope,
+    ) -> Result<Option<Scoped<T>>, Faulted> {
+        let Some(item) = self.values.of_row(&setting.row, scope) else {
+            return Ok(None);
+        };
+        match setting.kind.parse(&item.value) {
+            Ok(value) => Ok(Some(Scoped {
+                value,
+                name: item.name(),
+                origin: item.origin.clone(),
+                excerpt: Some(item.excerpt.clone()),
+            })),
+            Err(problem) => {
+                let problem = match item.is_secret() {
+                    true => format!("the value {problem}"),
+                    false => format!("\"{}\" {problem}", printable(&item.value)),
+                };
+                let fault = item.fault(problem, setting.kind.expected());
+                self.push_fault(fault);
+                Err(Faulted)
             }
         }
     }
 
     /// The value of a setting that may be absent; also `None` if a fault was recorded.
     pub(crate) fn get_optional<T: Clone>(&mut self, setting: &Setting<T>) -> Option<Sourced<T>> {
-        self.given(setting, Scope::Mux).flatten()
+        let given = self.scoped_optional(setting, Scope::Global);
+        given.ok().flatten().map(sourced)
     }
 
     /// Whether some source gives a value, good or not.
     pub(crate) fn is_set(&self, row: &Row) -> bool {
-        self.values.of_row(row, Scope::Mux).is_some()
+        self.values.of_row(row, Scope::Global).is_some()
     }
 
-    /// What some source says: nothing, a faulty value (recorded), or a good one.
-    fn given<T: Clone>(
-        &mut self,
-        setting: &Setting<T>,
-        scope: Scope,
-    ) -> Option<Option<Sourced<T>>> {
-        let item = self.values.of_row(&setting.row, scope)?;
-        Some(match setting.kind.parse(&item.value) {
-            Ok(value) => Some(Sourced {
-                value,
-                origin: item.origin.clone(),
-            }),
-            Err(problem) => {
-                let problem = format!("\"{}\" {problem}", printable(&item.value));
-                self.faults
-                    .push(item.fault(problem, setting.kind.expected()));
-                None
-            }
-        })
+    /// Whether some source gives a value under any of the names of a row.
+    pub(crate) fn is_set_in_any_scope(&self, row: &Row) -> bool {
+        row.names()
+            .iter()
+            .any(|name| self.values.find(row.sections, name).is_some())
+    }
+
+    /// The name and origin of a value that a scope has for itself, beside the global one.
+    pub(crate) fn set_in_scope_itself(&self, row: &Row, scope: Scope) -> Option<(String, Origin)> {
+        let item = self.values.of_row(row, scope)?;
+        let global = scope == Scope::Global || item.name().starts_with(Scope::Global.prefix());
+        (!global).then(|| (item.name(), item.origin.clone()))
     }
 
     pub(crate) fn note(&mut self, text: &str, origin: Origin) {
-        self.notes.push(Note {
-            text: text.to_owned(),
-            origin,
-        });
+        let text = text.to_owned();
+        self.push_note(Note { text, origin });
+    }
+
+    /// Records a note once, however many scopes it comes from.
+    pub(crate) fn push_note(&mut self, note: Note) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
     }
 
     /// Records a fault about the value a row has, with its source line, or about its default.
@@ -236,19 +273,16 @@ impl Loader {
         let expected = expected.to_owned();
         let fault = match self.values.of_row(row, scope) {
             Some(item) => item.fault(problem, expected),
-            None => Fault {
-                setting: row.names().join(", "),
-                origin: Origin::Default,
-                problem,
-                expected,
-                excerpt: None,
-            },
+            None => Fault::new(row.name_in(scope), Origin::Default, problem, expected),
         };
-        self.faults.push(fault);
+        self.push_fault(fault);
     }
 
+    /// Records a fault once: a value of the global scope is met in each scope.
     pub(crate) fn push_fault(&mut self, fault: Fault) {
-        self.faults.push(fault);
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
     }
 
     /// The result, once everything was read.
@@ -264,6 +298,22 @@ impl Loader {
             _ => Err(Faults(self.faults)),
         }
     }
+}
+
+/// A fault was recorded in place of a value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Faulted;
+
+fn sourced<T>(scoped: Scoped<T>) -> Sourced<T> {
+    Sourced {
+        value: scoped.value,
+        origin: scoped.origin,
+    }
+}
+
+/// What a row gives where nobody sets it.
+fn default<T>(row: &Row, scope: Scope, value: T) -> Scoped<T> {
+    Scoped::new(value, row.name_in(scope), Origin::Default)
 }
 
 /// A note on a name that this version does not use.

@@ -1,7 +1,6 @@
 //! How names compare, which ones exist, and which one somebody may have meant.
 
 use crate::settings::{self, documented};
-use crate::tls::Scope;
 
 /// Edits between a wrong name and the one that is suggested: two typing errors, not two different words.
 const EDITS_MAX: usize = 2;
@@ -16,6 +15,29 @@ pub(crate) fn section_id(name: &str) -> String {
 /// A key as it compares and as it is printed.
 pub(crate) fn key_id(name: &str) -> String {
     name.to_uppercase()
+}
+
+/// What names of secrets hold: of settings, of attributes in the XML files, of variables.
+const SECRET_WORDS: [&str; 4] = ["PASSWORD", "PASSWD", "PWD", "USERENCODEDAUTH"];
+
+/// Where the name of a secret ends in a text that begins with a name; `None` if no secret is named.
+///
+/// A setting that ends in `_FILE` names a file, which messages may show.
+pub(crate) fn secret_name_end(text: &str) -> Option<usize> {
+    let upper = text.to_ascii_uppercase();
+    SECRET_WORDS
+        .iter()
+        .filter_map(|word| upper.rfind(word).map(|at| at + word.len()))
+        .filter(|&end| {
+            let behind = upper[end..].trim_end_matches(['=', ' ', '\t']);
+            !(behind == "_FILE" || behind == "_STASH_FILE")
+        })
+        .min()
+}
+
+/// Whether the value of a name must not be shown.
+pub(crate) fn is_secret(name: &str) -> bool {
+    secret_name_end(name).is_some()
 }
 
 /// The sections that a variable with single underscores may name.
@@ -92,11 +114,6 @@ fn unused() -> Vec<(&'static str, String)> {
     for (section, keys) in documented::SETTINGS {
         pairs.extend(keys.iter().map(|key| (*section, (*key).to_owned())));
     }
-    for suffix in documented::TLS_SUFFIXES {
-        for scope in Scope::ALL {
-            pairs.extend(scope.names(suffix).into_iter().map(|name| ("Config", name)));
-        }
-    }
     pairs
 }
 
@@ -168,8 +185,8 @@ mod tests {
     fn documented_names_of_other_servers_are_not_typing_errors() {
         for (section, key) in [
             ("Config", "VP_SECURITY_LEVEL"),
-            ("config", "stldap_tls_trust_store_file"),
-            ("Config", "STSAML_TRUST_STORE_FILE"),
+            ("Config", "STSAML_TRUSTED_AUDIENCES"),
+            ("Directory", "ST_DB_LDAP_MAX_RESULTS"),
             ("Debug-StUsers", "VP_TRACE_ALL"),
             ("STCONVOMAP", "CONVOMAP_MAX_DAYS"),
         ] {

@@ -1,12 +1,17 @@
-//! TLS settings: which scope a value comes from.
+//! TLS settings: what a scope has, and which name a value comes from.
 //!
-//! Source: `docs/domain/tls-scopes.md` 1 to 3 and 8.
+//! Source: `docs/domain/tls-scopes.md` 1 to 8 and 16.
 
-use crate::loader::{Item, Loader, Values};
-use crate::settings;
-use crate::settings::CONFIG;
-use crate::{Origin, Sourced};
+mod resolve;
+
 use std::fmt;
+use std::path::PathBuf;
+
+use crate::loader::{Item, Values};
+use crate::scoped::{Scoped, Secret};
+use crate::settings::CONFIG;
+
+pub(crate) use resolve::{in_force, scopes};
 
 /// For which connections a TLS setting counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,6 +37,18 @@ impl Scope {
         Self::Ldap,
         Self::Saml,
     ];
+
+    /// The word for it on the command line and in dotted names: `mux` in `tls.mux.key_store_file`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Global => "global",
+            Self::Mux => "mux",
+            Self::Server => "server",
+            Self::Ldap => "ldap",
+            Self::Saml => "saml",
+        }
+    }
 
     /// What its settings begin with.
     #[must_use]
@@ -65,6 +82,12 @@ impl Scope {
         self.names(suffix)
             .iter()
             .find_map(|name| values.find(CONFIG, name))
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
     }
 }
 
@@ -118,159 +141,227 @@ impl fmt::Display for TlsVersion {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsVersions {
     /// The lowest.
-    pub min: Sourced<TlsVersion>,
+    pub min: Scoped<TlsVersion>,
     /// The highest.
-    pub max: Sourced<TlsVersion>,
+    pub max: Scoped<TlsVersion>,
 }
 
-/// The range of a scope, which must not be empty. A minimum above a default maximum raises that.
-pub(crate) fn versions(loader: &mut Loader, scope: Scope) -> Option<TlsVersions> {
-    let min = loader.get_scoped(&settings::mux::MIN_PROTOCOL_VERSION, scope);
-    let max = loader.get_scoped(&settings::mux::MAX_PROTOCOL_VERSION, scope);
-    let (min, mut max) = (min?, max?);
-    if min.value > max.value {
-        if max.origin != Origin::Default {
-            let (low, high) = (min.value, max.value);
-            let problem = format!(
-                "the lowest version, {low}, is above the highest, {high} ({})",
-                max.origin
-            );
-            let row = &settings::mux::MIN_PROTOCOL_VERSION.row;
-            loader.fault(row, scope, problem, "a version that is at most the highest");
-            return None;
-        }
-        max.value = min.value;
-    }
-    Some(TlsVersions { min, max })
+/// The format of a store, as it is declared; what the file is may differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreType {
+    /// PKCS#12: `p12`, `pkcs12`, `pfx`.
+    Pkcs12,
+    /// Java's own: `jks`.
+    Jks,
 }
 
-/// A setting that changes who is let in or what clients are shown, and that this version cannot honour.
-struct Unserved {
-    suffix: &'static str,
-    /// The value that asks for nothing.
-    harmless: Option<&'static str>,
-    problem: &'static str,
-    expected: &'static str,
-}
-
-const UNSERVED: &[Unserved] = &[
-    Unserved {
-        suffix: "TLS_KEY_STORE_FILE",
-        harmless: None,
-        problem: "key stores are not served by this version",
-        expected: "no key store; without it the self-signed certificate in the data folder is shown",
-    },
-    Unserved {
-        suffix: "TLS_CLIENT_AUTH",
-        harmless: Some("0"),
-        problem: "client certificates are not asked for by this version",
-        expected: "0 or no such setting",
-    },
-    Unserved {
-        suffix: "TLS_SECURITY_LEVEL",
-        harmless: Some("0"),
-        problem: "security levels are not enforced by this version",
-        expected: "0 or no such setting",
-    },
-    Unserved {
-        suffix: "TLS_FIPS_COMPLIANCE",
-        harmless: Some("0"),
-        problem: "this version has no FIPS mode",
-        expected: "0 or no such setting",
-    },
-    Unserved {
-        suffix: "TLS_CIPHER_SUITES",
-        harmless: None,
-        problem: "cipher suites cannot be chosen in this version",
-        expected: "no such setting; the default suites are all forward secret and authenticated",
-    },
-];
-
-/// Refuses what the scope asks for and would not get: passing over it would show clients another certificate, or
-/// hold them to weaker rules, than the administrator believes.
-pub(crate) fn refuse_unserved(loader: &mut Loader, scope: Scope) {
-    for unserved in UNSERVED {
-        let Some(item) = scope.resolve(&loader.values, unserved.suffix) else {
-            continue;
-        };
-        if unserved.harmless != Some(item.value.as_str()) {
-            let fault = item.fault(unserved.problem.to_owned(), unserved.expected.to_owned());
-            loader.push_fault(fault);
-        }
+impl fmt::Display for StoreType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pkcs12 => "p12",
+            Self::Jks => "jks",
+        })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{IniFile, ini};
+/// Whether the server asks clients for a certificate.
+///
+/// Source: `docs/domain/tls-scopes.md` 7.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClientAuth {
+    /// It does not ask.
+    None,
+    /// It asks; a client without one goes on, one that shows a bad one does not.
+    Want,
+    /// It asks, and a client without one does not go on.
+    Need,
+}
 
-    fn values(settings: &str) -> Values {
-        let bytes = format!("[Config]\n{settings}").into_bytes();
-        let file = IniFile {
-            path: "sametime.ini".into(),
-            bytes,
-        };
-        Values::new(ini::parse(&file, &mut Vec::new(), &mut Vec::new()))
+impl fmt::Display for ClientAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Want => "want",
+            Self::Need => "need",
+        })
     }
+}
 
-    fn resolved(values: &Values, suffix: &str) -> [Option<String>; 4] {
-        [Scope::Mux, Scope::Server, Scope::Ldap, Scope::Saml]
-            .map(|scope| scope.resolve(values, suffix).map(|item| item.value.clone()))
+/// The least security of protocol, suites, keys and signatures.
+///
+/// Source: `docs/domain/tls-scopes.md` 10.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SecurityLevel {
+    /// None beyond the TLS library's own floor.
+    Level0,
+    /// SP 800-131A, transition.
+    Level1,
+    /// SP 800-131A, strict.
+    Level2,
+    /// Suite B, 128 bits.
+    Level3,
+    /// Suite B, 192 bits.
+    Level4,
+}
+
+impl fmt::Display for SecurityLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Level0 => "0",
+            Self::Level1 => "1",
+            Self::Level2 => "2",
+            Self::Level3 => "3",
+            Self::Level4 => "4",
+        })
     }
+}
 
-    fn expected(values: [&str; 4]) -> [Option<String>; 4] {
-        values.map(|value| (!value.is_empty()).then(|| value.to_owned()))
+/// What is kept of sessions, as the settings say it.
+///
+/// Source: `docs/domain/tls-scopes.md` 12.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionCache {
+    /// Sessions kept: -1 none, 0 without limit.
+    pub size: Scoped<i64>,
+    /// Seconds a session is kept: -1 none is, 0 without limit.
+    pub max_age: Scoped<i64>,
+    /// Seconds after which a connection in use gets new keys; 0 never.
+    pub renew_after: Scoped<u64>,
+}
+
+impl SessionCache {
+    /// Whether sessions are kept and tickets given: only if both settings say so.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.size.value >= 0 && self.max_age.value >= 0
     }
+}
 
-    /// `docs/domain/tls-scopes.md` 16, A and B.
-    #[test]
-    fn each_setting_comes_from_the_service_or_else_from_the_global_scope() {
-        let values = values(
-            "ST_TLS_KEY_STORE_TYPE=p12\nST_TLS_KEY_STORE_FILE=/keys/server.p12\nST_TLS_SECURITY_LEVEL=2\n\
-             ST_TLS_TRUST_STORE_FILE=/keys/trust.p12\nSTMUX_TLS_KEY_STORE_FILE=/keys/mux.p12\n\
-             STLDAP_TLS_SECURITY_LEVEL=0\nSTSAML_TRUST_STORE_FILE=/keys/idp.p12\n",
-        );
-        let server = "/keys/server.p12";
-        let trust = "/keys/trust.p12";
-        for (suffix, found) in [
-            (
-                "TLS_KEY_STORE_FILE",
-                ["/keys/mux.p12", server, server, server],
-            ),
-            ("TLS_KEY_STORE_TYPE", ["p12"; 4]),
-            (
-                "TLS_TRUST_STORE_FILE",
-                [trust, trust, trust, "/keys/idp.p12"],
-            ),
-            ("TLS_SECURITY_LEVEL", ["2", "2", "0", "2"]),
-            ("TLS_TRUSTED_HOSTS", [""; 4]),
-        ] {
-            assert_eq!(resolved(&values, suffix), expected(found), "{suffix}");
+/// A key store or trust store as a scope names it.
+///
+/// Of the three sources of the password those are left out that stand under a global name while the scope has one
+/// of its own: a service that names a password file does not mean the global password, and the global password must
+/// not overwrite the stash file of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// The file.
+    pub file: Scoped<PathBuf>,
+    /// What it is said to be.
+    pub store_type: Option<Scoped<StoreType>>,
+    /// Its password in clear text; the strongest of the three.
+    pub password: Option<Scoped<Secret>>,
+    /// A file that holds the password, one newline at its end not being part of it.
+    pub password_file: Option<Scoped<PathBuf>>,
+    /// A stash file.
+    pub stash_file: Option<Scoped<PathBuf>>,
+    /// The password of the key inside, where it is another one. Never there for a trust store.
+    pub key_password: Option<Scoped<Secret>>,
+}
+
+impl StoreSettings {
+    /// The name of the password setting that belongs to the name under which the file was found:
+    /// `STMUX_TLS_KEY_STORE_PASSWORD` for `STMUX_TLS_KEY_STORE_FILE`.
+    #[must_use]
+    pub fn password_name(&self) -> String {
+        match self.file.name.strip_suffix("_FILE") {
+            Some(stem) => format!("{stem}_PASSWORD"),
+            // The file was not found under the name of a setting, but given by an option.
+            None => self.file.name.clone(),
         }
     }
 
-    /// `docs/domain/tls-scopes.md` 16, C and F.
-    #[test]
-    fn a_service_may_do_without_the_global_scope_and_a_blank_value_is_none() {
-        let values = values(
-            "STMUX_TLS_KEY_STORE_FILE=/keys/mux.p12\nST_TLS_CIPHER_SUITES=A\nSTMUX_TLS_CIPHER_SUITES=\n",
-        );
-        let found = resolved(&values, "TLS_KEY_STORE_FILE");
-        assert_eq!(found, expected(["/keys/mux.p12", "", "", ""]));
-        assert_eq!(resolved(&values, "TLS_CIPHER_SUITES"), expected(["A"; 4]));
+    /// The sentence for a store that its password does not open, if file and password come from different scopes:
+    /// then most likely one of the two was forgotten.
+    ///
+    /// Source: `docs/domain/tls-scopes.md` 16, D.
+    #[must_use]
+    pub fn half_override(&self) -> Option<String> {
+        let password = [
+            self.password.as_ref().map(|found| &found.name),
+            self.password_file.as_ref().map(|found| &found.name),
+            self.stash_file.as_ref().map(|found| &found.name),
+        ];
+        let password = password.into_iter().flatten().next()?;
+        let file = self.file.value.file_name().unwrap_or_default();
+        let file = file.to_string_lossy();
+        let (file_name, password_name) = (&self.file.name, self.password_name());
+        match (self.file.is_global(), password.starts_with("ST_")) {
+            (false, true) => Some(format!(
+                "{file_name} is set but {password_name} is not; the password of {password} was tried and does \
+                 not open {file}"
+            )),
+            (true, false) => Some(format!(
+                "{password} is set but no file of the same scope is; it was tried on {file} of {file_name} and \
+                 does not open it"
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// The TLS settings of one scope, each resolved for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// The scope.
+    pub scope: Scope,
+    /// The key store, if one is named.
+    pub key_store: Option<StoreSettings>,
+    /// The trust store, if one is named.
+    pub trust_store: Option<StoreSettings>,
+    /// The aliases to choose from several keys.
+    pub key_labels: Option<Scoped<Vec<String>>>,
+    /// Approved algorithms only.
+    pub fips: Scoped<bool>,
+    /// The least security.
+    pub level: Scoped<SecurityLevel>,
+    /// The range of versions.
+    pub versions: TlsVersions,
+    /// Names of suites as they were written, the preferred one first.
+    pub cipher_suites: Option<Scoped<Vec<String>>>,
+    /// Whether clients are asked for a certificate; always none where this server is the client.
+    pub client_auth: Scoped<ClientAuth>,
+    /// Patterns of which the peer's certificate must match one.
+    pub trusted_hosts: Option<Scoped<Vec<String>>>,
+    /// Whether the peer's certificate must bear the names of the own one.
+    pub mirror_trusted_hosts: Scoped<bool>,
+    /// Whether a server's certificate is compared with the dialled name where there is no list; outbound only.
+    pub host_check: Scoped<bool>,
+    /// Whether a signer without Basic Constraints is accepted.
+    pub pkix: Scoped<bool>,
+    /// What is kept of sessions.
+    pub sessions: SessionCache,
+}
+
+/// The TLS settings of every scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsScopes {
+    /// What counts where a service says nothing.
+    pub global: TlsSettings,
+    /// Clients that connect to the mux.
+    pub mux: TlsSettings,
+    /// Server parts that connect to each other.
+    pub server: TlsSettings,
+    /// The directory.
+    pub ldap: TlsSettings,
+    /// Messages of the identity provider.
+    pub saml: TlsSettings,
+}
+
+impl TlsScopes {
+    /// The settings of one scope.
+    #[must_use]
+    pub fn of(&self, scope: Scope) -> &TlsSettings {
+        match scope {
+            Scope::Global => &self.global,
+            Scope::Mux => &self.mux,
+            Scope::Server => &self.server,
+            Scope::Ldap => &self.ldap,
+            Scope::Saml => &self.saml,
+        }
     }
 
-    /// `docs/domain/tls-scopes.md` 2.2.
-    #[test]
-    fn the_short_name_of_saml_wins_over_the_long_one_and_that_over_the_global_one() {
-        assert_eq!(
-            Scope::Saml.names("TLS_KEY_LABEL"),
-            [
-                "STSAML_KEY_LABEL",
-                "STSAML_TLS_KEY_LABEL",
-                "ST_TLS_KEY_LABEL"
-            ]
-        );
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &TlsSettings> {
+        Scope::ALL.into_iter().map(|scope| self.of(scope))
     }
 }

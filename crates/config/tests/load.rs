@@ -6,7 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
-use config::{Accepts, Config, Faults, IniFile, Note, Sources, TlsVersion, load};
+use config::{Accepts, Config, Faults, IniFile, Note, Sources, load};
 
 fn read(ini: &str, environment: &[(&str, &str)]) -> Result<(Config, Vec<Note>), Faults> {
     let environment = environment
@@ -182,22 +182,7 @@ fn settings_that_contradict_each_other_are_refused() {
         ("[Debug]\nVPMX_PORT=0\nVPMX_TLS_PORT=0\n", "both off"),
         ("[Debug]\nVPMX_PORT=0,1\n", "stands alone"),
         ("[Debug]\nVPMX_PORT=8533\n", "also the port of VPMX_PORT"),
-        (
-            "[Config]\nST_TLS_MIN_PROTOCOL_VERSION=0x304\nSTMUX_TLS_MAX_PROTOCOL_VERSION=0x303\n",
-            "above the highest",
-        ),
-        (
-            "[Config]\nST_TLS_KEY_STORE_FILE=/keys/server.p12\n",
-            "not served by this version",
-        ),
         ("[Config]\nnonsense\n", "sametime.ini:2"),
-        ("[Config]\nST_TLS_CLIENT_AUTH=2\n", "not asked for"),
-        ("[Config]\nSTMUX_TLS_SECURITY_LEVEL=2\n", "not enforced"),
-        ("[Config]\nST_TLS_FIPS_COMPLIANCE=1\n", "no FIPS mode"),
-        (
-            "[Config]\nST_TLS_CIPHER_SUITES=ECDHE-RSA-AES256-GCM-SHA384\n",
-            "cannot be chosen",
-        ),
     ] {
         let faults = faults(ini);
         assert!(
@@ -214,61 +199,6 @@ fn settings_that_contradict_each_other_are_refused() {
             ..Sources::default()
         })
         .is_err()
-    );
-}
-
-#[test]
-fn a_tls_setting_comes_from_its_scope_then_from_the_global_one_then_from_the_default() {
-    for (lines, min, max) in [
-        ("", TlsVersion::Tls12, TlsVersion::Tls12),
-        (
-            "ST_TLS_MAX_PROTOCOL_VERSION=0x304",
-            TlsVersion::Tls12,
-            TlsVersion::Tls13,
-        ),
-        (
-            "STMUX_TLS_MAX_PROTOCOL_VERSION=772",
-            TlsVersion::Tls12,
-            TlsVersion::Tls13,
-        ),
-        (
-            "ST_TLS_MAX_PROTOCOL_VERSION=0X0304\nSTMUX_TLS_MAX_PROTOCOL_VERSION=0x303",
-            TlsVersion::Tls12,
-            TlsVersion::Tls12,
-        ),
-        (
-            "ST_TLS_MAX_PROTOCOL_VERSION=0x304\nSTMUX_TLS_MAX_PROTOCOL_VERSION=",
-            TlsVersion::Tls12,
-            TlsVersion::Tls13,
-        ),
-        (
-            "ST_TLS_MIN_PROTOCOL_VERSION=0x304",
-            TlsVersion::Tls13,
-            TlsVersion::Tls13,
-        ),
-    ] {
-        let (config, _) = good(&format!("[Config]\n{lines}\n"));
-        let versions = &config.mux.tls_versions;
-        assert_eq!(
-            (versions.min.value, versions.max.value),
-            (min, max),
-            "{lines}"
-        );
-    }
-}
-
-#[test]
-fn settings_of_other_connections_and_those_that_ask_for_nothing_do_not_stop_the_start() {
-    let (_, notes) = good(
-        "[Config]\nST_TLS_CLIENT_AUTH=0\nSTMUX_TLS_SECURITY_LEVEL=0\nSTLDAP_TLS_SECURITY_LEVEL=2\n\
-         STLDAP_TLS_TRUST_STORE_FILE=/keys/trust.p12\n",
-    );
-    assert_eq!(notes.len(), 4, "{notes:?}");
-    assert!(
-        notes
-            .iter()
-            .all(|note| note.contains("is not used by this version")),
-        "{notes:?}"
     );
 }
 

@@ -229,7 +229,7 @@ fn tls(config: &Config, data: &Path, host: &str) -> anyhow::Result<Option<Tls>> 
         sha256 = fingerprint,
         "clients on TLS are shown the self-signed certificate mux.crt"
     );
-    let versions = &config.mux.tls_versions;
+    let versions = &config.tls.mux.versions;
     let mut offered = Vec::new();
     if versions.max.value >= TlsVersion::Tls13 {
         offered.push(&rustls::version::TLS13);

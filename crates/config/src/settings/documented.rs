@@ -1,7 +1,7 @@
 //! Names that other servers of the family document and this version does not use: kept and noted, because
 //! administrators carry tuning from older servers.
 //!
-//! Source: `docs/domain/config-files.md` 1, `docs/domain/tls-scopes.md` 4.
+//! Source: `docs/domain/config-files.md` 1, `docs/domain/ldap.md` 9, `docs/domain/operations.md` 4.
 
 /// Sections with their keys.
 pub(crate) const SETTINGS: &[(&str, &[&str])] = &[
@@ -32,7 +32,15 @@ pub(crate) const SETTINGS: &[(&str, &[&str])] = &[
         &[
             "DirectoryType",
             "ST_DB_LDAP_SSL_ONLY_FOR_PASSWORDS",
+            "ST_DB_LDAP_CONNECTIONS_NUMBER",
             "ST_DB_LDAP_PENDING_MAX",
+            "ST_DB_LDAP_PENDING_LOW",
+            "ST_DB_LDAP_PENDING_BIND_MAX",
+            "ST_DB_LDAP_PENDING_BIND_LOW",
+            "ST_DB_LDAP_MAX_RESULTS",
+            "ST_DB_LDAP_RESPRAY_INTERVAL",
+            "ST_DB_LDAP_KEEPALIVE_INTERVAL",
+            "ST_DB_LDAP_ALLOW_SEARCH_ON_DN",
         ],
     ),
     ("ST_BB_NAMES", &["ST_AUTH_TOKEN", "ST_CHAT_LOG"]),
@@ -42,7 +50,6 @@ pub(crate) const SETTINGS: &[(&str, &[&str])] = &[
             "VPMX_DISABLE_CONFIGURATION_UPDATE",
             "VP_TRACE_ALL",
             "VP_LDAP_TRACE",
-            "ST_TLS_DEBUG",
             "USERINFO_DEBUG_LEVEL",
             "ST_TRACEFILE_SIZE",
             "ST_TRACEFILE_CNT",
@@ -57,28 +64,4 @@ pub(crate) const SETTINGS: &[(&str, &[&str])] = &[
             "CONVOMAP_READ_LIST_ENABLED",
         ],
     ),
-];
-
-/// TLS settings that every scope may have, as the part after the scope's prefix.
-pub(crate) const TLS_SUFFIXES: &[&str] = &[
-    "TLS_TRUST_STORE_TYPE",
-    "TLS_TRUST_STORE_FILE",
-    "TLS_TRUST_STORE_PASSWORD",
-    "TLS_TRUST_STORE_PASSWORD_STASH_FILE",
-    "TLS_KEY_STORE_TYPE",
-    "TLS_KEY_STORE_FILE",
-    "TLS_KEY_STORE_PASSWORD",
-    "TLS_KEY_STORE_PASSWORD_STASH_FILE",
-    "TLS_KEY_LABEL",
-    "TLS_FIPS_COMPLIANCE",
-    "TLS_SECURITY_LEVEL",
-    "TLS_MIN_PROTOCOL_VERSION",
-    "TLS_MAX_PROTOCOL_VERSION",
-    "TLS_CIPHER_SUITES",
-    "TLS_CLIENT_AUTH",
-    "TLS_TRUSTED_HOSTS",
-    "TLS_MIRROR_TRUSTED_HOSTS",
-    "TLS_SESSION_CACHE_SIZE",
-    "TLS_MAX_SESSION_AGE",
-    "TLS_SESSION_CACHE_TIME",
 ];

@@ -4,7 +4,9 @@ pub mod community;
 pub(crate) mod documented;
 pub mod mux;
 pub mod server;
+pub mod tls;
 
+use crate::names::is_secret;
 use crate::tls::Scope;
 use std::fmt::Display;
 use std::time::Duration;
@@ -43,26 +45,60 @@ pub enum Names {
     Scoped {
         /// The part after the prefix.
         suffix: &'static str,
-        /// The scopes that use the setting today, beside the global one.
+        /// The scopes that it has an effect in. Its names exist in all of them, so that scripts that set every
+        /// name of every scope get a note and not a fault.
         scopes: &'static [Scope],
     },
 }
 
 impl Row {
-    /// Every name that the setting may be given by.
+    /// Every name that the setting may be given by, the global one first.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         match self.names {
             Names::One(name) => vec![name.to_owned()],
-            Names::Scoped { suffix, scopes } => {
-                let mut names: Vec<String> = scopes
-                    .iter()
-                    .flat_map(|scope| scope.names(suffix))
-                    .collect();
-                names.sort_unstable();
-                names.dedup();
+            Names::Scoped { suffix, .. } => {
+                let mut names = Vec::new();
+                for name in Scope::ALL.iter().flat_map(|scope| scope.names(suffix)) {
+                    if !names.contains(&name) {
+                        names.push(name);
+                    }
+                }
                 names
             }
+        }
+    }
+
+    /// The name that a scope has for the setting.
+    #[must_use]
+    pub fn name_in(&self, scope: Scope) -> String {
+        match self.names {
+            Names::One(name) => name.to_owned(),
+            Names::Scoped { suffix, .. } => scope.names(suffix).swap_remove(0),
+        }
+    }
+
+    /// Whether the setting has an effect in a scope.
+    #[must_use]
+    pub fn applies_to(&self, scope: Scope) -> bool {
+        match self.names {
+            Names::One(_) => true,
+            Names::Scoped { scopes, .. } => scopes.contains(&scope),
+        }
+    }
+
+    /// Whether its value must not be shown.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        is_secret(self.suffix())
+    }
+
+    /// The part of the name that all scopes share.
+    #[must_use]
+    pub fn suffix(&self) -> &'static str {
+        match self.names {
+            Names::One(name) => name,
+            Names::Scoped { suffix, .. } => suffix,
         }
     }
 }
@@ -172,28 +208,108 @@ impl<T: Clone> Setting<T> {
     }
 }
 
+/// Settings that belong together, under a heading.
+#[derive(Debug, Clone)]
+pub struct Area {
+    /// The heading on the reference page.
+    pub title: &'static str,
+    /// The settings.
+    pub entries: Vec<Entry>,
+}
+
+/// Every setting that this version uses, by area.
+#[must_use]
+pub fn areas() -> Vec<Area> {
+    let area = |title, entries| Area { title, entries };
+    vec![
+        area(
+            "Front door",
+            vec![
+                mux::PORT.entry(),
+                mux::TLS_PORT.entry(),
+                tls::MODE.entry(),
+                mux::BIND_ADDRESS.entry(),
+                mux::CAPACITY.entry(),
+                mux::DETECT_TIMEOUT.entry(),
+                mux::TLS_TIMEOUT.entry(),
+            ],
+        ),
+        area(
+            "Community",
+            vec![
+                community::COMMUNITY_ID.entry(),
+                community::WEAKEST_AUTHENTICATION.entry(),
+                community::SINGLE_LOGIN.entry(),
+                community::LOGIN_TIMEOUT.entry(),
+            ],
+        ),
+        area(
+            "Process",
+            vec![
+                server::HEALTH_PORT.entry(),
+                server::DRAIN_TIMEOUT.entry(),
+                server::LOG_FORMAT.entry(),
+                server::LOG_LEVEL.entry(),
+                server::LOG_PERSONAL_DATA.entry(),
+                tls::DEBUG.entry(),
+            ],
+        ),
+        area(
+            "Key store",
+            store(&tls::KEY_STORE, Some(tls::KEY_LABEL.entry())),
+        ),
+        area("Trust store", store(&tls::TRUST_STORE, None)),
+        area(
+            "TLS rules",
+            vec![
+                tls::SECURITY_LEVEL.entry(),
+                tls::FIPS.entry(),
+                tls::MIN_PROTOCOL_VERSION.entry(),
+                tls::MAX_PROTOCOL_VERSION.entry(),
+                tls::CIPHER_SUITES.entry(),
+                tls::CLIENT_AUTH.entry(),
+                tls::TRUSTED_HOSTS.entry(),
+                tls::MIRROR_TRUSTED_HOSTS.entry(),
+                tls::HOST_CHECK.entry(),
+                tls::PKIX.entry(),
+            ],
+        ),
+        area(
+            "TLS sessions",
+            vec![
+                tls::SESSION_CACHE_SIZE.entry(),
+                tls::MAX_SESSION_AGE.entry(),
+                tls::SESSION_CACHE_TIME.entry(),
+            ],
+        ),
+    ]
+}
+
 /// Every setting that this version uses.
 #[must_use]
 pub fn rows() -> Vec<Entry> {
-    vec![
-        mux::PORT.entry(),
-        mux::TLS_PORT.entry(),
-        mux::BIND_ADDRESS.entry(),
-        mux::CAPACITY.entry(),
-        mux::DETECT_TIMEOUT.entry(),
-        mux::TLS_TIMEOUT.entry(),
-        mux::MIN_PROTOCOL_VERSION.entry(),
-        mux::MAX_PROTOCOL_VERSION.entry(),
-        community::COMMUNITY_ID.entry(),
-        community::WEAKEST_AUTHENTICATION.entry(),
-        community::SINGLE_LOGIN.entry(),
-        community::LOGIN_TIMEOUT.entry(),
-        server::HEALTH_PORT.entry(),
-        server::DRAIN_TIMEOUT.entry(),
-        server::LOG_FORMAT.entry(),
-        server::LOG_LEVEL.entry(),
-        server::LOG_PERSONAL_DATA.entry(),
-    ]
+    areas().into_iter().flat_map(|area| area.entries).collect()
+}
+
+/// The rows of the settings that every scope may have for itself.
+pub(crate) fn tls_rows() -> Vec<Row> {
+    let scoped = rows().into_iter().map(|entry| entry.row);
+    scoped
+        .filter(|row| matches!(row.names, Names::Scoped { .. }))
+        .collect()
+}
+
+fn store(rows: &tls::StoreRows, label: Option<Entry>) -> Vec<Entry> {
+    let mut entries = vec![
+        rows.file.entry(),
+        rows.store_type.entry(),
+        rows.password.entry(),
+        rows.password_file.entry(),
+        rows.stash_file.entry(),
+    ];
+    entries.extend(rows.key_password.as_ref().map(Setting::entry));
+    entries.extend(label);
+    entries
 }
 
 /// 0 or 1.

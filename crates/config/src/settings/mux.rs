@@ -1,8 +1,7 @@
 //! The front door.
 
-use super::{CONFIG, Kind, MUX, Names, OWN, Row, Setting, parsed, seconds};
+use super::{Kind, MUX, Names, OWN, Row, Setting, parsed, seconds};
 use crate::listen::{Ports, parse_ports};
-use crate::tls::{Scope, TlsVersion};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -96,41 +95,4 @@ pub const TLS_TIMEOUT: Setting<Duration> = Setting {
         source: "our own",
     },
     kind: seconds(300),
-};
-
-const VERSION: Kind<TlsVersion> = Kind::Other {
-    expected: "0x303 (TLS 1.2) or 0x304 (TLS 1.3)",
-    parse: TlsVersion::parse,
-};
-
-/// The lowest TLS version.
-pub const MIN_PROTOCOL_VERSION: Setting<TlsVersion> = Setting {
-    row: Row {
-        names: Names::Scoped {
-            suffix: "TLS_MIN_PROTOCOL_VERSION",
-            scopes: &[Scope::Mux],
-        },
-        sections: CONFIG,
-        default: Some("0x303"),
-        reloadable: false,
-        meaning: "Lowest TLS version: 0x303 is TLS 1.2, 0x304 is TLS 1.3. Nothing below TLS 1.2 is ever spoken.",
-        source: "tls-scopes.md 8",
-    },
-    kind: VERSION,
-};
-
-/// The highest TLS version.
-pub const MAX_PROTOCOL_VERSION: Setting<TlsVersion> = Setting {
-    row: Row {
-        names: Names::Scoped {
-            suffix: "TLS_MAX_PROTOCOL_VERSION",
-            scopes: &[Scope::Mux],
-        },
-        sections: CONFIG,
-        default: Some("0x303"),
-        reloadable: false,
-        meaning: "Highest TLS version: 0x303 is TLS 1.2, 0x304 is TLS 1.3. Not set, it is never below the lowest.",
-        source: "tls-scopes.md 8",
-    },
-    kind: VERSION,
 };
