@@ -4,6 +4,7 @@
 pub mod facts;
 pub mod hosts;
 mod identity;
+pub mod issue;
 pub mod self_signed;
 
 pub use identity::Identity;
