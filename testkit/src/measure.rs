@@ -71,6 +71,26 @@ impl Process {
         field(line.context("smaps_rollup has no Rss")?, 0)
     }
 
+    /// Files and sockets that it has open.
+    ///
+    /// # Errors
+    /// If the process is gone.
+    pub fn open_files(self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.id))?.count())
+    }
+
+    /// The processes that it has started.
+    ///
+    /// # Errors
+    /// If the process is gone.
+    pub fn children(self) -> Result<Vec<Self>> {
+        let text = fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.id))?;
+        let ids = text.split_whitespace().map(str::parse);
+        Ok(ids
+            .map(|id| Ok(Self { id: id? }))
+            .collect::<Result<_, std::num::ParseIntError>>()?)
+    }
+
     /// Waits until the process has done with whatever it was told, and does (almost) nothing.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use crate::measure::Process;
 use crate::session::{PASSWORD, user};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
@@ -12,11 +13,14 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdout, Command};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// How long a start may take: thousands of people are read from the store.
 const START_DEADLINE: Duration = Duration::from_secs(60);
+/// How often a program that does not say so is asked whether it listens.
+const LISTENING_YET: Duration = Duration::from_millis(50);
 /// How long an orderly stop may take: longer than the server's own drain time.
 const STOP_DEADLINE: Duration = Duration::from_secs(90);
 /// How long hashing the passwords of an import may take.
@@ -41,6 +45,20 @@ impl Server {
     pub async fn floor(program: &Path, echo: bool) -> Result<Self> {
         let mut command = Command::new(program);
         command.args(echo.then_some("echo"));
+        Self::that_tells_its_port(command).await
+    }
+
+    /// Starts the floor of TLS with these arguments, see `bin/floor_copy.rs`.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn floor_copy<S: AsRef<OsStr>>(program: &Path, arguments: &[S]) -> Result<Self> {
+        let mut command = Command::new(program);
+        command.args(arguments);
+        Self::that_tells_its_port(command).await
+    }
+
+    async fn that_tells_its_port(command: Command) -> Result<Self> {
         let mut server = Self::start(command, 0)?;
         let line = server
             .wait_for(|line| line.strip_prefix("port ").map(str::to_owned))
@@ -49,22 +67,14 @@ impl Server {
         Ok(server)
     }
 
-    /// Starts Isochron on the data folder of [`people`], with TLS 1.3 and legacy on one port. What it logs goes
-    /// to `isochron.log` there.
+    /// Starts Isochron on the data folder of [`people`], with TLS 1.3 and legacy on one port and with `more` lines
+    /// in its `sametime.ini`. What it logs goes to `isochron.log` there.
     ///
     /// # Errors
     /// If it does not start.
-    pub async fn isochron(program: &Path, data: &Path) -> Result<Self> {
+    pub async fn isochron(program: &Path, data: &Path, more: &str) -> Result<Self> {
         let port = free_port(PORTS)?;
-        let health = free_port(port + 1..PORTS.end)?;
-        let settings = format!(
-            "[Config]\nSTMUX_TLS_MAX_PROTOCOL_VERSION=0x304\nVPMX_CAPACITY={CAPACITY}\n\
-             [Debug]\nVPMX_PORT={port}\nVPMX_TLS_PORT={port}\n\
-             [Isochron]\nHEALTH_PORT={health}\n"
-        );
-        let config = data.join("bench.ini");
-        fs::write(&config, settings)?;
-        let log = data.join("isochron.log");
+        let config = settings(data, "bench", port, more)?;
         let mut command = Command::new(program);
         command
             .arg("run")
@@ -72,12 +82,57 @@ impl Server {
             .arg(config)
             .arg("--data")
             .arg(data);
-        command.stderr(File::create(&log)?);
+        Self::that_is_ready(command, port, &data.join("isochron.log")).await
+    }
+
+    /// Starts Isochron's front door alone, with `more` lines in its `sametime.ini`: with an echo behind it, or in
+    /// front of a port. What it logs goes to a file of that name in the folder.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn front_door(
+        program: &Path,
+        folder: &Path,
+        name: &str,
+        more: &str,
+        backend: Option<SocketAddr>,
+    ) -> Result<Self> {
+        let port = free_port(PORTS)?;
+        let mut command = Command::new(program);
+        command
+            .arg(settings(folder, name, port, more)?)
+            .args(backend.map(|backend| backend.port().to_string()));
+        Self::that_is_ready(command, port, &folder.join(format!("{name}.log"))).await
+    }
+
+    async fn that_is_ready(mut command: Command, port: u16, log: &Path) -> Result<Self> {
+        command.stderr(File::create(log)?);
         let mut server = Self::start(command, port)?;
         let ready = server
             .wait_for(|line| (line == "ready").then(String::new))
             .await;
-        ready.with_context(|| format!("isochron does not serve, see {}", log.display()))?;
+        ready.with_context(|| format!("it does not serve, see {}", log.display()))?;
+        Ok(server)
+    }
+
+    /// Starts a program that has been told to listen on this port, and waits until it does. What it says goes to
+    /// the log.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub async fn listening(mut command: Command, port: u16, log: &Path) -> Result<Self> {
+        command.stderr(File::create(log)?);
+        let mut server = Self::start(command, port)?;
+        let end = Instant::now() + START_DEADLINE;
+        while TcpStream::connect(server.address).await.is_err() {
+            if let Some(status) = server.child.try_wait()? {
+                bail!("it ended with {status}, see {}", log.display());
+            }
+            if Instant::now() > end {
+                bail!("it does not listen, see {}", log.display());
+            }
+            sleep(LISTENING_YET).await;
+        }
         Ok(server)
     }
 
@@ -112,13 +167,24 @@ impl Server {
         }
     }
 
+    /// Asks it to read its certificates again.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn reload(&self) -> Result<()> {
+        Ok(kill_process(self.pid()?, Signal::HUP)?)
+    }
+
+    fn pid(&self) -> Result<Pid> {
+        Pid::from_raw(i32::try_from(self.process.id)?).context("no process")
+    }
+
     /// Asks it to stop, and waits until it has.
     ///
     /// # Errors
     /// If it does not, or ends with a fault.
     pub async fn stop(mut self) -> Result<()> {
-        let id = Pid::from_raw(i32::try_from(self.process.id)?).context("no process")?;
-        kill_process(id, Signal::TERM)?;
+        kill_process(self.pid()?, Signal::TERM)?;
         let status = timeout(STOP_DEADLINE, self.child.wait())
             .await
             .context("it does not stop")??;
@@ -135,6 +201,27 @@ pub const CAPACITY: usize = 19_500;
 
 /// Where to look for ports: below those that the system gives to clients, of which thousands are in use here.
 const PORTS: Range<u16> = 21_533..31_533;
+
+/// A port on which nobody listens.
+///
+/// # Errors
+/// If there is none.
+pub fn some_port() -> Result<u16> {
+    free_port(PORTS)
+}
+
+/// Writes `NAME.ini`: TLS 1.3 and legacy on this one port, and `more` lines.
+fn settings(folder: &Path, name: &str, port: u16, more: &str) -> Result<PathBuf> {
+    let health = free_port(port + 1..PORTS.end)?;
+    let text = format!(
+        "[Config]\nSTMUX_TLS_MAX_PROTOCOL_VERSION=0x304\nVPMX_CAPACITY={CAPACITY}\n\
+         [Debug]\nVPMX_PORT={port}\nVPMX_TLS_PORT={port}\n\
+         [Isochron]\nHEALTH_PORT={health}\n{more}"
+    );
+    let file = folder.join(format!("{name}.ini"));
+    fs::write(&file, text)?;
+    Ok(file)
+}
 
 /// The first port of the range on which nobody listens.
 fn free_port(range: Range<u16>) -> Result<u16> {

@@ -63,6 +63,25 @@ pub(crate) const P99_US: Bound = Bound {
     absolute: None,
     fixed: None,
 };
+/// A whole TLS connection.
+pub(crate) const HANDSHAKE_US: Bound = Bound {
+    floors: Some(1.0),
+    absolute: None,
+    fixed: None,
+};
+/// Percent of a connection that telling its protocol may cost.
+pub(crate) const DETECTION_PERCENT: f64 = 2.0;
+/// A connection that shook hands and says nothing.
+pub(crate) const SILENT_KIB: Bound = Bound {
+    fixed: Some(9.0),
+    floors: None,
+    absolute: None,
+};
+/// Against the best of the TLS proxies.
+pub(crate) const BULK: f64 = 0.9;
+/// What a change of certificate may leave behind, over a thousand of them. One that is not let go of holds a
+/// certificate, a key and a set of rules, which is more; allocators are not exact to less.
+pub(crate) const RELOAD_KIB: f64 = 2.0;
 /// Many sessions against a thousand.
 pub(crate) const STORM_FLATNESS: f64 = 1.15;
 pub(crate) const MESSAGE_FLATNESS: f64 = 1.5;

@@ -3,8 +3,12 @@
 //! `docs/performance.md` says what each row means.
 
 mod bounds;
+mod bulk;
 mod many;
+mod peers;
+mod reload;
 mod thousand;
+mod tls;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
@@ -17,7 +21,8 @@ use testkit::fleet::{Contacts, Fleet};
 use testkit::measure::{self, Process};
 use testkit::report::{Report, Row};
 use testkit::server::{self, Server};
-use testkit::session::{self, Plan, Speaks};
+use testkit::session::{Plan, Speaks};
+use testkit::tls::whatever_the_certificate;
 use tokio::time::Instant;
 use wire::client::Offer;
 
@@ -67,6 +72,14 @@ enum Phase {
     Storm,
     Capacity,
     Cold,
+    /// TLS handshakes, full and resumed, and what detection costs
+    Tls,
+    /// Connections that shake hands and never log in
+    Silent,
+    /// Much to say, beside HAProxy, nginx and hitch; installs them if they are not there
+    Bulk,
+    /// Certificates that change under load
+    Reload,
     /// The floor and the echo alone; not part of a whole run
     Floor,
 }
@@ -77,8 +90,7 @@ struct Bench {
     cold: usize,
     short: bool,
     only: Vec<Phase>,
-    floor: PathBuf,
-    isochron: PathBuf,
+    programs: Programs,
     /// Where data folders are kept from run to run.
     folder: PathBuf,
     tls: Arc<ClientConfig>,
@@ -114,7 +126,6 @@ impl Bench {
             let most = server::CAPACITY;
             bail!("--sessions takes an even number from {SESSIONS_MIN} to {most}, not {sessions}");
         }
-        let (floor, isochron) = programs()?;
         let bench = Self {
             sessions,
             cold: if options.cold_full {
@@ -124,10 +135,9 @@ impl Bench {
             },
             short: options.short,
             only: options.only,
-            floor,
-            isochron,
+            programs: Programs::build()?,
             folder: root().join("target/bench-data"),
-            tls: session::tls()?,
+            tls: whatever_the_certificate()?,
             epoch: Instant::now(),
             report: Report::default(),
             message_us: None,
@@ -145,6 +155,10 @@ impl Bench {
             ("a thousand sessions", self.thousand().await),
             ("many sessions", self.many().await),
             ("after a restart", self.after_restart().await),
+            ("TLS handshakes", self.handshakes().await),
+            ("silent connections", self.silent().await),
+            ("bulk", self.bulk().await),
+            ("reload", self.reload().await),
         ] {
             if let Err(error) = result {
                 failed += 1;
@@ -197,13 +211,21 @@ impl Bench {
     }
 
     async fn start_floor(&self) -> Result<Server> {
-        Server::floor(&self.floor, false).await.context("floor")
+        Server::floor(&self.programs.floor, false)
+            .await
+            .context("floor")
     }
 
     /// Isochron with as many people as there are sessions.
     async fn start_isochron(&self) -> Result<Server> {
-        let data = server::people(&self.isochron, &self.folder, self.sessions).await?;
-        Server::isochron(&self.isochron, &data).await
+        self.start_isochron_with("").await
+    }
+
+    /// The same with `more` lines in its settings.
+    async fn start_isochron_with(&self, more: &str) -> Result<Server> {
+        let isochron = &self.programs.isochron;
+        let data = server::people(isochron, &self.folder, self.sessions).await?;
+        Server::isochron(isochron, &data, more).await
     }
 }
 
@@ -230,32 +252,47 @@ async fn cost<T>(process: Process, work: impl Future<Output = Result<T>>) -> Res
     Ok((process.cpu()?.saturating_sub(before), result))
 }
 
-/// Floor and server, in release. The floor is built here, because cargo builds only what it is asked to run.
-fn programs() -> Result<(PathBuf, PathBuf)> {
+/// What is measured, in release.
+struct Programs {
+    floor: PathBuf,
+    floor_copy: PathBuf,
+    isochron: PathBuf,
+    front_door: PathBuf,
+}
+
+impl Programs {
+    /// The server is there already; the others are built here, because cargo builds only what it is asked to run.
+    fn build() -> Result<Self> {
+        let release = root().join("target/release");
+        let isochron = release.join("isochron");
+        if !isochron.exists() {
+            bail!(
+                "{} is not built; run `cargo xtask bench`",
+                isochron.display()
+            );
+        }
+        cargo_build("--package isochron-testkit --bin floor --bin floor_copy")?;
+        cargo_build("--package isochron --example front_door")?;
+        Ok(Self {
+            floor: release.join("floor"),
+            floor_copy: release.join("floor_copy"),
+            front_door: release.join("examples/front_door"),
+            isochron,
+        })
+    }
+}
+
+fn cargo_build(what: &str) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args([
-            "build",
-            "--quiet",
-            "--release",
-            "--package",
-            "isochron-testkit",
-            "--bin",
-            "floor",
-        ])
+        .args(["build", "--quiet", "--release"])
+        .args(what.split_whitespace())
         .current_dir(root())
         .status();
     if !status.context("cannot start cargo")?.success() {
-        bail!("the floor does not build");
+        bail!("it does not build: {what}");
     }
-    let isochron = root().join("target/release/isochron");
-    if !isochron.exists() {
-        bail!(
-            "{} is not built; run `cargo xtask bench`",
-            isochron.display()
-        );
-    }
-    Ok((root().join("target/release/floor"), isochron))
+    Ok(())
 }
 
 /// The root of the checkout.

@@ -312,7 +312,7 @@ fn refusals(what: &str, refused: &[String]) -> Row {
 }
 
 /// What a server holds once it has done with everything.
-async fn resident_kib(server: &Server) -> Result<f64> {
+pub(crate) async fn resident_kib(server: &Server) -> Result<f64> {
     server.process.quiet(DEADLINE).await?;
     // Some memory is given back only after a while.
     sleep(SETTLE).await;

@@ -63,7 +63,7 @@ impl Rounds {
 }
 
 impl Bench {
-    fn pick<T>(&self, (full, short): (T, T)) -> T {
+    pub(crate) fn pick<T>(&self, (full, short): (T, T)) -> T {
         if self.short { short } else { full }
     }
 
@@ -77,8 +77,9 @@ impl Bench {
             return Ok(());
         }
         let floor = self.start_floor().await?;
-        let data = server::people(&self.isochron, &self.folder, 0).await?;
-        let isochron = Server::isochron(&self.isochron, &data).await?;
+        let program = &self.programs.isochron;
+        let data = server::people(program, &self.folder, 0).await?;
+        let isochron = Server::isochron(program, &data, "").await?;
         let mut mib = [0.0; 2];
         for (server, mib) in [isochron, floor].into_iter().zip(&mut mib) {
             server.process.quiet(DEADLINE).await?;
@@ -180,7 +181,7 @@ impl Bench {
 
     async fn message(&mut self, floor: &mut Busy, isochron: &mut Busy) -> Result<()> {
         let size = isochron.fleet.size();
-        let server = Server::floor(&self.floor, true).await?;
+        let server = Server::floor(&self.programs.floor, true).await?;
         let mut echo = self.busy(server, Speaks::Echo, size).await?;
         let [bare, plainest, ours] = self.take_turns([&mut echo, floor, isochron]).await?;
         echo.end().await?;
@@ -229,7 +230,7 @@ impl Bench {
             login.add(logins(&server, &plan, LOGINS.min(size), contacts).await?);
         }
         let mut floor = self.busy(server, Speaks::Floor, size).await?;
-        let server = Server::floor(&self.floor, true).await?;
+        let server = Server::floor(&self.programs.floor, true).await?;
         let mut echo = self.busy(server, Speaks::Echo, size).await?;
         let [bare, message] = self.take_turns([&mut echo, &mut floor]).await?;
         let mut presence = Rounds::default();
