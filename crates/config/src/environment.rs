@@ -84,6 +84,11 @@ pub(crate) fn parse(
     items
 }
 
+/// The section and the key that a variable's name stands for.
+pub(crate) fn section_and_key(variable: &str) -> Option<(String, String)> {
+    split(variable).map(|(section, key, _)| (section, key))
+}
+
 /// Section, key and form of a variable name.
 fn split(variable: &str) -> Option<(String, String, Rank)> {
     if let Some(rest) = variable.strip_prefix(CANONICAL) {

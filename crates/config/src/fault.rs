@@ -199,21 +199,22 @@ impl SourceCode for Excerpt {
 
 /// The text with control characters replaced and cut to a length a person reads.
 pub(crate) fn printable(text: &str) -> String {
-    let mut shown: String = text
-        .chars()
-        .take(EXCERPT_CHARS_MAX)
-        .map(|c| {
-            if c == '\t' {
-                ' '
-            } else if c.is_control() {
-                '·'
-            } else {
-                c
-            }
-        })
-        .collect();
+    let mut shown: String = text.chars().take(EXCERPT_CHARS_MAX).map(visible).collect();
     if text.chars().nth(EXCERPT_CHARS_MAX).is_some() {
         shown.push('…');
     }
     shown
+}
+
+/// The text in full with control characters replaced.
+pub(crate) fn printable_whole(text: &str) -> String {
+    text.chars().map(visible).collect()
+}
+
+fn visible(c: char) -> char {
+    match c {
+        '\t' | '\n' | '\r' => ' ',
+        c if c.is_control() => '·',
+        c => c,
+    }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::fault::Excerpt;
 use crate::loader::{Item, Rank};
-use crate::names::{secret_name_end, section_id};
+use crate::names::{key_id, secret_name_end, section_id};
 use crate::{Fault, Faults, Note, Origin};
 
 /// Bytes of a configuration file. Real ones have a few kilobytes; more is the wrong file.
@@ -65,6 +65,34 @@ impl std::fmt::Debug for IniFile {
             self.bytes.len()
         )
     }
+}
+
+/// The file without a setting: every line that gives it goes, and each other byte stays as it is, line ends and
+/// byte-order mark too. Section and key compare as they do when the file is read.
+///
+/// For clear-text passwords that went into a stash file (`docs/domain/tls-scopes.md` 14).
+#[must_use]
+pub fn without_setting(bytes: &[u8], section: &str, key: &str) -> Vec<u8> {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        // Such a file is refused, so nothing was read from it.
+        return bytes.to_vec();
+    };
+    let mut kept = Vec::with_capacity(bytes.len());
+    let mut is_in_section = false;
+    for raw in text.split_inclusive('\n') {
+        let line = raw.trim_start_matches('\u{feff}').trim();
+        let is_comment = line.starts_with(['#', ';']);
+        if let Some(name) = section_name(line).filter(|_| !is_comment) {
+            is_in_section = section_id(name) == section_id(section);
+        }
+        let is_setting = line
+            .split_once('=')
+            .is_some_and(|(name, _)| key_id(name.trim()) == key_id(key));
+        if !(is_in_section && is_setting && !is_comment && !line.starts_with('[')) {
+            kept.extend_from_slice(raw.as_bytes());
+        }
+    }
+    kept
 }
 
 /// Splits the file into items. A key given twice in a section leaves its last value.
@@ -251,4 +279,36 @@ fn section_name(line: &str) -> Option<&str> {
 
 fn line_of(bytes: &[u8], at: usize) -> usize {
     1 + bytes[..at].iter().filter(|&&byte| byte == b'\n').count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_is_removed_and_each_other_byte_stays() {
+        let key = "ST_TLS_KEY_STORE_PASSWORD";
+        for (before, after) in [
+            (
+                "\u{feff}[Config]\r\nA=1\r\nST_TLS_KEY_STORE_PASSWORD=x\r\nB=2\r\n",
+                "\u{feff}[Config]\r\nA=1\r\nB=2\r\n",
+            ),
+            // Every duplicate goes, however it is written; the last line has no end.
+            (
+                "[config]\n st_tls_key_store_password = x \n\n[Debug]\n[CONFIG]\nST_TLS_KEY_STORE_PASSWORD=y",
+                "[config]\n\n[Debug]\n[CONFIG]\n",
+            ),
+            // Neither comments nor other sections nor names that only begin alike.
+            (
+                "#ST_TLS_KEY_STORE_PASSWORD=x\n[Debug]\nST_TLS_KEY_STORE_PASSWORD=x\n[Config]\n\
+                 ;ST_TLS_KEY_STORE_PASSWORD=x\nST_TLS_KEY_STORE_PASSWORD_FILE=x\n",
+                "#ST_TLS_KEY_STORE_PASSWORD=x\n[Debug]\nST_TLS_KEY_STORE_PASSWORD=x\n[Config]\n\
+                 ;ST_TLS_KEY_STORE_PASSWORD=x\nST_TLS_KEY_STORE_PASSWORD_FILE=x\n",
+            ),
+        ] {
+            let found = without_setting(before.as_bytes(), "Config", key);
+            assert_eq!(String::from_utf8(found).unwrap(), after);
+        }
+        assert_eq!(without_setting(b"\xff\n", "Config", key), b"\xff\n");
+    }
 }

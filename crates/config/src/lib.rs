@@ -9,6 +9,7 @@
 //!
 //! Source: `docs/domain/config-files.md`, `docs/domain/tls-scopes.md`.
 
+mod effective;
 mod environment;
 mod fault;
 mod ini;
@@ -25,9 +26,12 @@ pub mod tls;
 use std::net::IpAddr;
 use std::time::Duration;
 
+pub use effective::{
+    EffectiveRow, Explanation, Unexplained, changed_but_not_reloadable, effective, explain,
+};
 pub use environment::process_environment;
 pub use fault::{Fault, Faults, Note};
-pub use ini::{INI_BYTES_MAX, IniFile};
+pub use ini::{INI_BYTES_MAX, IniFile, without_setting};
 pub use listen::{Accepts, Listen, Mode};
 pub use origin::{Origin, Sourced};
 pub use pii::Pii;

@@ -112,7 +112,7 @@ impl Values {
     }
 
     /// The value of a row: of its only name, or of the first of its scope's names that has one.
-    fn of_row(&self, row: &Row, scope: Scope) -> Option<&Item> {
+    pub(crate) fn of_row(&self, row: &Row, scope: Scope) -> Option<&Item> {
         match row.names {
             Names::One(name) => self.find(row.sections, name),
             Names::Scoped { suffix, .. } => scope.resolve(self, suffix),

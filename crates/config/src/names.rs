@@ -1,6 +1,9 @@
 //! How names compare, which ones exist, and which one somebody may have meant.
 
+use std::sync::LazyLock;
+
 use crate::settings::{self, documented};
+use crate::tls::Scope;
 
 /// Edits between a wrong name and the one that is suggested: two typing errors, not two different words.
 const EDITS_MAX: usize = 2;
@@ -43,7 +46,6 @@ pub(crate) fn is_secret(name: &str) -> bool {
 /// The sections that a variable with single underscores may name.
 pub(crate) fn known_sections() -> Vec<&'static str> {
     let mut sections: Vec<_> = settings::rows()
-        .iter()
         .flat_map(|entry| entry.row.sections)
         .copied()
         .collect();
@@ -66,7 +68,7 @@ pub(crate) enum Standing {
 /// Looks a name up.
 pub(crate) fn standing(section: &str, key: &str) -> Standing {
     let (section, key) = (section_id(section), key_id(key));
-    let used = used();
+    let (used, unused) = (&*USED, &*UNUSED);
     if used
         .iter()
         .any(|(in_section, name)| section_id(in_section) == section && *name == key)
@@ -79,43 +81,67 @@ pub(crate) fn standing(section: &str, key: &str) -> Standing {
     } else {
         &section
     };
-    let unused = unused();
     if unused
         .iter()
         .any(|(in_section, name)| section_id(in_section) == documented_section && *name == key)
     {
         return Standing::Unused;
     }
-    let candidates = used.iter().chain(&unused);
-    let nearest = candidates
-        .map(|(in_section, name)| (edits(name, &key), in_section, name))
-        .filter(|(count, _, name)| *count <= EDITS_MAX && *count * 4 <= name.len())
-        .min_by_key(|(count, in_section, _)| (*count, section_id(in_section) != section));
+    let meant = nearest(&key, |in_section| section_id(in_section) != section);
     Standing::Unknown {
-        meant: nearest.map(|(_, in_section, name)| format!("[{in_section}] {name}")),
+        meant: meant
+            .first()
+            .map(|(in_section, name)| format!("[{in_section}] {name}")),
     }
 }
 
-fn used() -> Vec<(&'static str, String)> {
-    let rows = settings::rows();
-    let pairs = rows.iter().flat_map(|entry| {
-        let names = entry.row.names();
-        entry
-            .row
-            .sections
-            .iter()
-            .flat_map(move |section| names.clone().into_iter().map(|name| (*section, name)))
+/// The names that somebody may have meant by a key, the nearest first; among equally near ones those whose section
+/// is ranked lower.
+pub(crate) fn nearest<R: Ord>(
+    key: &str,
+    rank: impl Fn(&str) -> R,
+) -> Vec<(&'static str, &'static str)> {
+    // A forgotten `TLS_` is one slip, however many letters it has.
+    let with_tls = Scope::ALL.iter().find_map(|scope| {
+        let rest = key.strip_prefix(scope.prefix())?;
+        (!rest.starts_with("TLS_")).then(|| format!("{}TLS_{rest}", scope.prefix()))
+    });
+    let mut near: Vec<_> = USED
+        .iter()
+        .chain(&*UNUSED)
+        .filter_map(|(in_section, name)| {
+            let distance = |key: &str| edits(name, key);
+            let count = distance(key).min(with_tls.as_deref().map_or(usize::MAX, distance));
+            (count <= EDITS_MAX && count * 4 <= name.len()).then_some((
+                count,
+                rank(in_section),
+                *in_section,
+                name.as_str(),
+            ))
+        })
+        .collect();
+    near.sort();
+    near.into_iter()
+        .map(|(_, _, in_section, name)| (in_section, name))
+        .collect()
+}
+
+/// Sections and names of the settings in use.
+pub(crate) static USED: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| {
+    let pairs = settings::rows().flat_map(|entry| {
+        let sections = entry.row.sections.iter();
+        sections.flat_map(|section| entry.row.names().into_iter().map(|name| (*section, name)))
     });
     pairs.collect()
-}
+});
 
-fn unused() -> Vec<(&'static str, String)> {
-    let mut pairs: Vec<(&'static str, String)> = Vec::new();
-    for (section, keys) in documented::SETTINGS {
-        pairs.extend(keys.iter().map(|key| (*section, (*key).to_owned())));
-    }
-    pairs
-}
+/// Sections and names of documented settings that are not in use.
+pub(crate) static UNUSED: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| {
+    let pairs = documented::SETTINGS
+        .iter()
+        .flat_map(|(section, keys)| keys.iter().map(|key| (*section, (*key).to_owned())));
+    pairs.collect()
+});
 
 /// The number of inserted, dropped, replaced and neighbouring exchanged characters between two names.
 fn edits(left: &str, right: &str) -> usize {
@@ -169,6 +195,17 @@ mod tests {
                 "STMUX_TLS_MIN_PROTOCOL_VERSON",
                 Some("[Config] STMUX_TLS_MIN_PROTOCOL_VERSION"),
             ),
+            (
+                "Config",
+                "STMUX_KEY_STORE_FILE",
+                Some("[Config] STMUX_TLS_KEY_STORE_FILE"),
+            ),
+            (
+                "Debug",
+                "ST_TLS_SECURITY_LEVEL",
+                Some("[Config] ST_TLS_SECURITY_LEVEL"),
+            ),
+            ("Config", "STMUX_TLS_SOMETHING_ELSE", None),
             ("Config", "SOMETHING_ELSE", None),
             ("Config", "X", None),
         ] {

@@ -8,7 +8,8 @@ pub mod tls;
 
 use crate::names::is_secret;
 use crate::tls::Scope;
-use std::fmt::Display;
+use std::fmt::{self, Display};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// The section of our own settings.
@@ -183,27 +184,47 @@ impl<T: Clone> Kind<T> {
     }
 }
 
-/// A row with what its type expects: what the reference page and the look-up of names need.
+/// A row with what its type expects: what the reference page, the look-up of names and the commands need.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// The row.
     pub row: Row,
     /// What a value should be.
     pub expected: String,
-    /// What is wrong with the default, if anything; a test holds this to `None`.
-    pub fault: Option<String>,
+    /// What the value counts; empty if it counts nothing.
+    pub unit: &'static str,
+    check: Check,
 }
 
-impl<T: Clone> Setting<T> {
+/// How a value of a type that was left behind is tried.
+#[derive(Clone)]
+struct Check(Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Check")
+    }
+}
+
+impl Entry {
+    /// What is wrong with a value, if anything: the end of a sentence about it.
+    #[must_use]
+    pub fn problem(&self, value: &str) -> Option<String> {
+        (self.check.0)(value)
+    }
+}
+
+impl<T: Clone + Send + Sync> Setting<T> {
     fn entry(&self) -> Entry {
-        let fault = self
-            .row
-            .default
-            .and_then(|default| self.kind.parse(default).err());
+        let kind = self.kind.clone();
         Entry {
             row: self.row,
             expected: self.kind.expected(),
-            fault,
+            unit: match self.kind {
+                Kind::Number { unit, .. } => unit,
+                Kind::Word(_) | Kind::Other { .. } => "",
+            },
+            check: Check(Arc::new(move |text| kind.parse(text).err())),
         }
     }
 }
@@ -217,9 +238,14 @@ pub struct Area {
     pub entries: Vec<Entry>,
 }
 
-/// Every setting that this version uses, by area.
+/// Every setting of `sametime.ini` that this version uses, by area.
 #[must_use]
-pub fn areas() -> Vec<Area> {
+pub fn areas() -> &'static [Area] {
+    static AREAS: LazyLock<Vec<Area>> = LazyLock::new(make_areas);
+    &AREAS
+}
+
+fn make_areas() -> Vec<Area> {
     let area = |title, entries| Area { title, entries };
     vec![
         area(
@@ -285,18 +311,15 @@ pub fn areas() -> Vec<Area> {
     ]
 }
 
-/// Every setting that this version uses.
-#[must_use]
-pub fn rows() -> Vec<Entry> {
-    areas().into_iter().flat_map(|area| area.entries).collect()
+/// Every setting of `sametime.ini` that this version uses.
+pub fn rows() -> impl Iterator<Item = &'static Entry> {
+    areas().iter().flat_map(|area| &area.entries)
 }
 
 /// The rows of the settings that every scope may have for itself.
-pub(crate) fn tls_rows() -> Vec<Row> {
-    let scoped = rows().into_iter().map(|entry| entry.row);
-    scoped
-        .filter(|row| matches!(row.names, Names::Scoped { .. }))
-        .collect()
+pub(crate) fn tls_rows() -> impl Iterator<Item = &'static Row> {
+    let scoped = rows().map(|entry| &entry.row);
+    scoped.filter(|row| matches!(row.names, Names::Scoped { .. }))
 }
 
 fn store(rows: &tls::StoreRows, label: Option<Entry>) -> Vec<Entry> {
@@ -342,7 +365,8 @@ mod tests {
     fn every_default_is_a_value_and_every_name_is_unique() {
         let mut names = Vec::new();
         for entry in rows() {
-            assert_eq!(entry.fault, None, "{:?}", entry.row.names);
+            let fault = entry.row.default.and_then(|default| entry.problem(default));
+            assert_eq!(fault, None, "{:?}", entry.row.names);
             assert!(entry.row.meaning.ends_with('.'), "{:?}", entry.row.names);
             names.extend(entry.row.names());
         }

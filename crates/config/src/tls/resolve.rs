@@ -237,7 +237,7 @@ fn idle(loader: &mut Loader, settings: &TlsSettings) {
         if row.applies_to(settings.scope) {
             continue;
         }
-        if let Some((name, origin)) = loader.set_in_scope_itself(&row, settings.scope) {
+        if let Some((name, origin)) = loader.set_in_scope_itself(row, settings.scope) {
             let what = match settings.scope {
                 Scope::Saml => "messages of an identity provider have no connection of their own",
                 Scope::Ldap => "connections to the directory are outbound",
