@@ -2,12 +2,16 @@
 #![forbid(unsafe_code)]
 
 pub mod facts;
+pub mod files;
 pub mod hosts;
 mod identity;
+pub mod level;
 pub mod issue;
 pub mod self_signed;
+pub mod store;
+pub mod verify;
 
-pub use identity::Identity;
+pub use identity::{Identity, KeyAlgorithm};
 
 use std::io;
 use std::path::PathBuf;
@@ -57,6 +61,12 @@ pub enum Error {
     /// A certificate whose fields cannot be read.
     #[error("the certificate cannot be read: {0}")]
     Certificate(String),
+    /// A key without a certificate.
+    #[error("there is no certificate for the key")]
+    NoCertificate,
+    /// A key that belongs to another certificate.
+    #[error("the key does not belong to the certificate")]
+    OtherKey,
     /// The crypto provider refused the key.
     #[error("the key cannot be used: {0}")]
     Key(#[source] rustls::Error),

@@ -91,13 +91,10 @@ fn load(certificate: &Path, key: &Path) -> Result<Identity, Error> {
         return Err(damaged(certificate));
     }
     let private = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|_| damaged(key))?;
-    let identity = Identity::new(chain, private);
-    // A key of another certificate is found here, and not by the first client.
-    identity.certified_key().map_err(|_| Error::Mismatch {
+    Identity::new(chain, private).map_err(|_| Error::Mismatch {
         certificate: certificate.to_owned(),
         key: key.to_owned(),
-    })?;
-    Ok(identity)
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
