@@ -1,5 +1,7 @@
 //! The command line: what can be asked, as types.
 
+pub(crate) mod client_config;
+
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -52,6 +54,9 @@ pub(crate) enum Admin {
     Group(Group),
     /// Who is logged in, and how they are connected
     Sessions(Sessions),
+    /// The files that tell clients how to connect
+    #[command(subcommand)]
+    ClientConfig(client_config::ClientConfig),
     /// Print the version
     Version,
 }

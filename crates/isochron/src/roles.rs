@@ -264,7 +264,7 @@ fn auth_type(weakest: WeakestAuth) -> AuthType {
 }
 
 /// The machine's name: the server's id, and a name in its self-signed certificate.
-fn host_name() -> String {
+pub(crate) fn host_name() -> String {
     match std::fs::read_to_string("/proc/sys/kernel/hostname") {
         Ok(name) if !name.trim().is_empty() => name.trim().to_owned(),
         _ => "localhost".to_owned(),

@@ -1,5 +1,6 @@
 //! The commands that do their work and end, one file each: parse, have it carried out, print.
 
+pub(crate) mod client_config;
 mod group;
 mod password;
 mod sessions;
@@ -9,7 +10,8 @@ mod user;
 use crate::cli::{Admin, Global};
 use crate::control::Answer;
 use crate::datadir::DataDir;
-use std::io::{self, Write};
+use config::{Config, Faults};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 /// Carries out a command: status 0, or 1 after the reason was printed. Not to be called on a reactor.
@@ -23,15 +25,30 @@ pub(crate) fn dispatch(command: Admin, global: &Global) -> ExitCode {
             Admin::User(command) => user::run(command, &data),
             Admin::Group(command) => group::run(command, &data),
             Admin::Sessions(command) => sessions::run(command, &data),
+            Admin::ClientConfig(command) => client_config::run(command, || settings(global, &data)),
             Admin::Version => Ok(()),
         }
     };
     match done() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("isochron: {error:#}");
+            match error.downcast_ref::<Faults>() {
+                Some(faults) => {
+                    eprintln!("isochron: {}", faults.render(io::stderr().is_terminal()))
+                }
+                None => eprintln!("isochron: {error:#}"),
+            }
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The settings of the server; faults in them come with their source lines.
+fn settings(global: &Global, data: &DataDir) -> anyhow::Result<Config> {
+    match crate::load(global, data) {
+        Ok((config, _)) => Ok(config),
+        Err(crate::Failure::Faults(faults)) => Err(faults.into()),
+        Err(crate::Failure::Other(error)) => Err(error),
     }
 }
 
