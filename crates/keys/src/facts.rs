@@ -9,7 +9,7 @@ use std::fmt::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use x509_parser::extensions::{GeneralName, ParsedExtension};
-use x509_parser::prelude::{FromDer, TbsCertificate, X509Certificate};
+use x509_parser::prelude::{ASN1Time, FromDer, TbsCertificate, X509Certificate};
 use x509_parser::public_key::PublicKey;
 use x509_parser::signature_algorithm::RsaSsaPssParams;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
@@ -55,6 +55,7 @@ pub struct Facts {
     /// The SHA-256 digest of the whole certificate.
     pub sha256: [u8; 32],
     pub(crate) subject_der: Vec<u8>,
+    pub(crate) issuer_der: Vec<u8>,
     pub(crate) spki_der: Vec<u8>,
 }
 
@@ -250,6 +251,7 @@ impl Facts {
             self_signed: is_self_signed(tbs),
             sha256,
             subject_der: tbs.subject.as_raw().to_vec(),
+            issuer_der: tbs.issuer.as_raw().to_vec(),
             spki_der: tbs.subject_pki.raw.to_vec(),
         })
     }
@@ -264,6 +266,12 @@ impl Facts {
         } else {
             &self.dns_names
         }
+    }
+
+    /// The public key, as it stands in the certificate (`SubjectPublicKeyInfo`).
+    #[must_use]
+    pub fn public_key_der(&self) -> &[u8] {
+        &self.spki_der
     }
 
     /// It may sign other certificates, and says so.
@@ -502,6 +510,19 @@ fn signature(algorithm: &AlgorithmIdentifier<'_>) -> Signature {
             signer: Signer::Other,
             hash: None,
         },
+    }
+}
+
+/// A moment as messages show it.
+#[must_use]
+pub fn moment(time: SystemTime) -> String {
+    let seconds = match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_secs()),
+        Err(before) => i64::try_from(before.duration().as_secs()).map(|seconds| -seconds),
+    };
+    match seconds.map(ASN1Time::from_timestamp) {
+        Ok(Ok(time)) => time.to_string(),
+        _ => "a time beyond reckoning".to_owned(),
     }
 }
 
