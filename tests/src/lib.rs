@@ -15,16 +15,21 @@
 
 pub mod client;
 pub mod code;
+pub mod look;
+pub mod pki;
 mod process;
 pub mod raw;
 pub mod server;
+pub mod settings;
 pub mod tls;
 mod tools;
 pub mod tunnel;
+pub mod visit;
 pub mod world;
 
 pub use client::Client;
 pub use server::{Ports, Server};
+pub use settings::Settings;
 pub use tools::tool;
 pub use tunnel::Tunnel;
 pub use world::World;
@@ -34,6 +39,9 @@ use std::time::{Duration, Instant};
 /// How long a test waits for one event. Far more than any takes: it only says when to give up, on a
 /// machine that hashes passwords with an unoptimised Argon2id for several tests at once.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two questions: often enough not to be noticed, seldom enough to leave the processor to the server.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The embedded directory of every test server, as `isochron user import` reads it.
 pub const PEOPLE: &str = "\
@@ -63,8 +71,6 @@ pub fn poll<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
 /// # Panics
 /// When `patience` ends; the message says what was waited for.
 pub fn poll_within<T>(what: &str, patience: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
-    /// Often enough not to be noticed, seldom enough to leave the processor to the server.
-    const PAUSE: Duration = Duration::from_millis(20);
     let deadline = Instant::now() + patience;
     loop {
         if let Some(answer) = ask() {

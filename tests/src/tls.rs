@@ -10,15 +10,21 @@ use std::sync::Arc;
 /// A client that has not sent anything yet.
 #[must_use]
 pub fn client() -> ClientConnection {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+    let config = config(aws_lc_rs::default_provider());
+    let name = ServerName::try_from("localhost").expect("a host name");
+    ClientConnection::new(Arc::new(config), name).expect("a client starts")
+}
+
+/// The rules of a client that takes any certificate.
+#[must_use]
+pub fn config(provider: CryptoProvider) -> ClientConfig {
+    let provider = Arc::new(provider);
+    ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .expect("the provider has suites for the default versions")
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(TakeAny(provider)))
-        .with_no_client_auth();
-    let name = ServerName::try_from("localhost").expect("a host name");
-    ClientConnection::new(Arc::new(config), name).expect("a client starts")
+        .with_no_client_auth()
 }
 
 /// The bytes that a client sends first.
