@@ -1,17 +1,22 @@
 //! Keys and certificates: from files to what a TLS server shows, and back.
 #![forbid(unsafe_code)]
 
+pub mod export;
 pub mod facts;
 pub mod files;
 pub mod hosts;
 mod identity;
 pub mod level;
 pub mod issue;
+pub mod material;
 pub mod self_signed;
+pub mod stash;
 pub mod store;
 pub mod verify;
 
 pub use identity::{Identity, KeyAlgorithm};
+pub use files::STORE_BYTES_MAX;
+pub use material::{Material, Role, files, load};
 
 use std::io;
 use std::path::PathBuf;

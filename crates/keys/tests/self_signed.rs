@@ -209,7 +209,7 @@ fn a_client_that_was_given_the_certificate_trusts_the_server() {
     let identity = load(&dir.0, SystemTime::now()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
 
-    let key = Arc::new(SingleCertAndKey::from(identity.certified_key().unwrap()));
+    let key = Arc::new(SingleCertAndKey::from(identity.certified_key()));
     let server_config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .unwrap()

@@ -130,7 +130,7 @@ fn split(bytes: &[u8], depth: usize) -> Result<(Element<'_>, &[u8]), OpenError> 
     let (&tag, behind_tag) = bytes.split_first().ok_or(CUT)?;
     // Tags of more than one byte do not occur in stores; a zero tag is the end mark, which the caller looks for.
     if tag & 0x1f == 0x1f || tag == 0 {
-        return Err(MALFORMED);
+        return Err(if bytes == [0] { CUT } else { MALFORMED });
     }
     let (&first, behind_first) = behind_tag.split_first().ok_or(CUT)?;
     let element = |content, whole| Element {

@@ -1,0 +1,208 @@
+//! A store of the settings, opened, whatever its password comes from.
+
+use super::path_of;
+use crate::files::{self, STORE_BYTES_MAX};
+use crate::stash;
+use crate::store::{self, Format, OpenError, Store};
+use config::{Fault, Note, Scoped, StoreSettings, StoreType};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// The longest password, in bytes: a file of passwords that is longer was named by mistake.
+pub const PASSWORD_BYTES_MAX: u64 = 4096;
+
+/// A store and where it was found.
+pub(super) struct Opened {
+    pub(super) store: Store,
+    pub(super) path: PathBuf,
+    pub(super) is_shared: bool,
+}
+
+/// Opens a store of the settings.
+///
+/// # Errors
+/// One fault: of the file, or of the setting that its password comes from.
+pub(super) fn open(settings: &StoreSettings, notes: &mut Vec<Note>) -> Result<Opened, Box<Fault>> {
+    let path = path_of(&settings.file);
+    let content = files::read(&path, STORE_BYTES_MAX).map_err(|error| {
+        settings.file.fault(
+            format!("{} {error}", path.display()),
+            "a PKCS#12, JKS or PEM file that the server may read",
+        )
+    })?;
+    let password = password(settings, notes)?;
+    let key_password = settings.key_password.as_ref();
+    let opened = store::open(
+        &content.bytes,
+        password.as_ref().map_or("", |password| &password.text),
+        key_password.map(|password| password.value.expose()),
+    );
+    let store = opened.map_err(|error| cannot_open(settings, &path, password.as_ref(), &error))?;
+
+    let shown = path.display();
+    if let Some(declared) = &settings.store_type
+        && !is_as_declared(declared.value, store.format)
+    {
+        let (name, value, format) = (&declared.name, declared.value, store.format);
+        notes.push(declared.note(format!(
+            "{name} says {value}, but {shown} is {format}; it was opened as what it is"
+        )));
+    }
+    for remark in &store.remarks {
+        notes.push(settings.file.note(format!("{shown} {remark}")));
+    }
+    Ok(Opened {
+        store,
+        path,
+        is_shared: content.is_shared,
+    })
+}
+
+fn is_as_declared(declared: StoreType, format: Format) -> bool {
+    match declared {
+        StoreType::Pkcs12 => format == Format::Pkcs12,
+        StoreType::Jks => format == Format::Jks,
+    }
+}
+
+struct Password<'a> {
+    text: Zeroizing<String>,
+    source: Source<'a>,
+}
+
+enum Source<'a> {
+    /// The setting itself.
+    Text(&'a StoreSettings),
+    /// A file that a setting names.
+    File(&'a Scoped<PathBuf>),
+}
+
+/// The password of a store: clear text, else the password file, else the stash file; `None` if nothing is set.
+fn password<'a>(
+    settings: &'a StoreSettings,
+    notes: &mut Vec<Note>,
+) -> Result<Option<Password<'a>>, Box<Fault>> {
+    if let Some(password) = &settings.password {
+        return Ok(Some(Password {
+            text: Zeroizing::new(password.value.expose().to_owned()),
+            source: Source::Text(settings),
+        }));
+    }
+    if let Some(file) = &settings.password_file {
+        let path = path_of(file);
+        let expected = "a file with the password and nothing else, in UTF-8";
+        let fault = |problem: String| file.fault(format!("{} {problem}", path.display()), expected);
+        let content =
+            files::read(&path, PASSWORD_BYTES_MAX).map_err(|error| fault(error.to_string()))?;
+        note_if_shared(file, &path, content.is_shared, notes);
+        let bytes = Zeroizing::new(content.bytes);
+        let text = std::str::from_utf8(&bytes).map_err(|_| fault("is not text".to_owned()))?;
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        return Ok(Some(Password {
+            text: Zeroizing::new(text.to_owned()),
+            source: Source::File(file),
+        }));
+    }
+    if let Some(file) = &settings.stash_file {
+        let path = path_of(file);
+        let text = stash::read(&path).map_err(|error| {
+            let name = settings.password_name();
+            file.fault(
+                format!("{} {error}", path.display()),
+                format!("a stash file, or once {name}, from which one is made"),
+            )
+        })?;
+        return Ok(Some(Password {
+            text,
+            source: Source::File(file),
+        }));
+    }
+    Ok(None)
+}
+
+/// A note if users other than the owner may read a file with a secret in it.
+pub(super) fn note_if_shared(
+    setting: &Scoped<PathBuf>,
+    path: &Path,
+    is_shared: bool,
+    notes: &mut Vec<Note>,
+) {
+    if is_shared {
+        notes.push(setting.note(format!(
+            "{} may be read by other users of this machine; chmod 600 takes that from them",
+            path.display()
+        )));
+    }
+}
+
+fn cannot_open(
+    settings: &StoreSettings,
+    path: &Path,
+    password: Option<&Password<'_>>,
+    error: &OpenError,
+) -> Fault {
+    let file = &settings.file;
+    let shown = path.display();
+    match error {
+        OpenError::WrongPassword => wrong_password(settings, path, password),
+        OpenError::WrongKeyPassword { alias } => match &settings.key_password {
+            Some(key_password) => key_password.fault(
+                format!(
+                    "the password does not open the key \"{alias}\" in {shown} ({})",
+                    file.name
+                ),
+                "the password of that key",
+            ),
+            None => file.fault(
+                format!("{shown}: {error}, which is not set"),
+                format!(
+                    "{} with the password of that key",
+                    key_password_name(settings)
+                ),
+            ),
+        },
+        _ => file.fault(
+            format!("{shown} cannot be opened: {error}"),
+            "a PKCS#12, JKS or PEM file",
+        ),
+    }
+}
+
+fn wrong_password(settings: &StoreSettings, path: &Path, password: Option<&Password<'_>>) -> Fault {
+    let file = &settings.file;
+    let shown = path.display();
+    let name = settings.password_name();
+    let Some(password) = password else {
+        return file.fault(
+            format!("{shown} has a password, and {name} is not set"),
+            format!("{name}, {name}_FILE or {name}_STASH_FILE"),
+        );
+    };
+    if let Some(sentence) = settings.half_override() {
+        return file.fault(sentence, format!("{name} with the password of {shown}"));
+    }
+    let problem = format!(
+        "the password does not open {shown} ({}, {})",
+        file.name, file.origin
+    );
+    let expected = "the password of that store";
+    match password.source {
+        Source::Text(StoreSettings {
+            password: Some(setting),
+            ..
+        }) => setting.fault(problem, expected),
+        Source::Text(_) => file.fault(problem, expected),
+        Source::File(setting) => setting.fault(
+            format!("{problem}; it was read from {}", path_of(setting).display()),
+            expected,
+        ),
+    }
+}
+
+/// `STMUX_TLS_KEY_PASSWORD` for `STMUX_TLS_KEY_STORE_FILE`.
+fn key_password_name(settings: &StoreSettings) -> String {
+    let name = &settings.file.name;
+    let stem = name.strip_suffix("KEY_STORE_FILE");
+    stem.map_or_else(|| name.clone(), |stem| format!("{stem}KEY_PASSWORD"))
+}

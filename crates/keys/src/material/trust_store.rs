@@ -1,0 +1,101 @@
+//! Whom a scope trusts.
+
+use super::opened;
+use crate::facts::{Facts, moment};
+use crate::level::{self, Floor};
+use crate::store::Content;
+use config::{Fault, Note, StoreSettings, TlsSettings};
+use rustls::pki_types::CertificateDer;
+use std::time::SystemTime;
+
+/// Loads the trusted certificates of a scope. What is wrong goes to `faults`.
+pub(super) fn load(
+    settings: &TlsSettings,
+    store: &StoreSettings,
+    now: SystemTime,
+    notes: &mut Vec<Note>,
+    faults: &mut Vec<Fault>,
+) -> Vec<CertificateDer<'static>> {
+    let loaded = opened::open(store, notes).and_then(|opened| {
+        let shown = opened.path.display();
+        let mut note = |text: String| notes.push(store.file.note(format!("{shown}: {text}")));
+        let mut found: Vec<(String, CertificateDer<'static>)> = Vec::new();
+        for entry in opened.store.entries {
+            let alias = entry.alias;
+            match entry.content {
+                Content::Certificate(certificate) => found.push((alias, certificate)),
+                Content::Key { chain, .. } => {
+                    note(format!(
+                        "\"{alias}\" is a private key, which has no business in a trust store; \
+                         its certificates are trusted"
+                    ));
+                    found.extend(
+                        chain
+                            .into_iter()
+                            .map(|certificate| (alias.clone(), certificate)),
+                    );
+                }
+            }
+        }
+        let loose = opened.store.loose.into_iter();
+        found.extend(loose.map(|certificate| ("unnamed".to_owned(), certificate)));
+
+        let floor = Floor {
+            level: settings.level.value,
+            fips: settings.fips.value,
+        };
+        let mut trusted: Vec<CertificateDer<'static>> = Vec::new();
+        for (alias, certificate) in found {
+            if trusted.contains(&certificate) {
+                continue;
+            }
+            match Facts::of(&certificate) {
+                Ok(facts) => {
+                    oddities(&facts, floor, now)
+                        .into_iter()
+                        .for_each(|text| note(format!("\"{alias}\": {text}")));
+                    trusted.push(certificate);
+                }
+                Err(error) => note(format!("\"{alias}\" is passed over: {error}")),
+            }
+        }
+        if trusted.is_empty() {
+            return Err(store
+                .file
+                .fault(
+                    format!("{shown} holds no certificate, so nobody would be trusted"),
+                    "a store with the certificates of the authorities to trust",
+                )
+                .into());
+        }
+        Ok(trusted)
+    });
+    loaded.unwrap_or_else(|fault| {
+        faults.push(*fault);
+        Vec::new()
+    })
+}
+
+/// What somebody should know about a trusted certificate. None of it keeps it from being trusted: the handshake decides.
+fn oddities(facts: &Facts, floor: Floor, now: SystemTime) -> Vec<String> {
+    let mut texts = Vec::new();
+    let subject = &facts.subject;
+    if facts.not_after < now {
+        texts.push(format!(
+            "{subject} has expired on {}",
+            moment(facts.not_after)
+        ));
+    } else if facts.not_before > now {
+        texts.push(format!(
+            "{subject} is not good before {}",
+            moment(facts.not_before)
+        ));
+    }
+    match level::check_chain(floor, std::slice::from_ref(facts)) {
+        Ok(warnings) => texts.extend(warnings),
+        Err((_, problem)) => texts.push(format!(
+            "{subject} is below the security level, so peers under it are refused: {problem}"
+        )),
+    }
+    texts
+}
