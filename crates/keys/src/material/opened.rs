@@ -121,6 +121,15 @@ fn password<'a>(
     Ok(None)
 }
 
+/// The password of a store, wherever the settings have it: for the commands that change stores.
+///
+/// # Errors
+/// One fault, of the file that was to have it.
+pub fn password_of(settings: &StoreSettings) -> Result<Option<Zeroizing<String>>, Box<Fault>> {
+    let found = password(settings, &mut Vec::new())?;
+    Ok(found.map(|found| found.text))
+}
+
 /// A note if users other than the owner may read a file with a secret in it.
 pub(super) fn note_if_shared(
     setting: &Scoped<PathBuf>,
