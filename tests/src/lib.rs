@@ -15,10 +15,13 @@
 
 pub mod client;
 pub mod code;
+pub mod desk;
+pub mod java;
 pub mod look;
 pub mod pki;
 mod process;
 pub mod raw;
+pub mod scanner;
 pub mod server;
 pub mod settings;
 pub mod tls;

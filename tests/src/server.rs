@@ -131,7 +131,12 @@ impl Server {
 
     /// Tells it to stop and does not wait; [`Server::stop`] may follow.
     pub fn terminate(&self) {
-        signal("TERM", &self.running().child.id().to_string());
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        signal(name, &self.running().child.id().to_string());
     }
 
     /// Stops it and starts it on the same ports and data.
@@ -164,12 +169,21 @@ impl Server {
     #[must_use]
     pub fn closed(&self, reason: &str) -> u64 {
         let label = format!("reason=\"{reason}\"");
+        self.metric("isochron_connections_closed_total", &label)
+    }
+
+    /// The sum of a metric's values with this label; 0 where there is none.
+    #[must_use]
+    pub fn metric(&self, name: &str, label: &str) -> u64 {
         let page = self.health("/metrics");
-        let lines = page
+        let named = |line: &&str| {
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(['{', ' ']))
+        };
+        let values = page
             .lines()
-            .filter(|line| line.starts_with("isochron_connections_closed_total{"));
-        let values = lines
-            .filter(|line| line.contains(&label))
+            .filter(named)
+            .filter(|line| line.contains(label))
             .filter_map(|line| line.rsplit(' ').next());
         values
             .filter_map(|value| value.parse::<f64>().ok())

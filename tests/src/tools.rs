@@ -132,7 +132,7 @@ fn built_dir() -> PathBuf {
 }
 
 /// The folder of this package.
-fn manifest_dir() -> PathBuf {
+pub(crate) fn manifest_dir() -> PathBuf {
     let dir = std::env::var_os("CARGO_MANIFEST_DIR");
     PathBuf::from(dir.expect("cargo runs the tests and says where their package is"))
 }

@@ -21,6 +21,11 @@ pub(crate) fn run() -> Result<()> {
             "test --workspace --exclude isochron-tests --exclude isochron-fuzz --release",
             &[("PROPTEST_CASES", "25600")],
         ),
+        Step::cargo_with(
+            "scanners, long",
+            "test --package isochron-tests --test tls_scanners",
+            &[("ISOCHRON_FULL", "1")],
+        ),
         Step::call("fuzzing, long", || fuzz::run(fuzz::SECONDS_DEFAULT)),
         Step::call("bench", || bench(&[])),
     ]);

@@ -8,6 +8,7 @@ mod fuzz;
 mod packages;
 mod steps;
 mod tidy;
+mod tools;
 
 use anyhow::{Result, bail};
 use std::path::Path;
@@ -22,6 +23,7 @@ usage: cargo xtask <task>
                      the server binary, scenarios, real clients, hostile input;
                      --full adds the long forms and writes docs/full-test.md
   tidy               the rules of the house that no compiler checks
+  tools              brings the pinned tools of the tests that no Debian package has
   docs               writes the pages that are made from code
   fuzz [--seconds N] the long form of fuzzing, N seconds for each target (60)
   bench [ARGS]       builds the server in release and runs the load generator with ARGS
@@ -45,6 +47,7 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["test"] => steps::run(&test()).finish(),
         ["test", "--full"] => full::run(),
         ["tidy"] => tidy::run(),
+        ["tools"] => tools::ensure(),
         ["docs"] => docs::write(),
         ["fuzz"] => fuzz::run(fuzz::SECONDS_DEFAULT),
         ["fuzz", "--seconds", seconds] => match seconds.parse() {
@@ -77,7 +80,10 @@ fn check() -> Vec<Step> {
 }
 
 fn test() -> Vec<Step> {
-    let mut steps = vec![Step::call("packages", packages::ensure)];
+    let mut steps = vec![
+        Step::call("packages", packages::ensure),
+        Step::call("pinned tools", tools::ensure),
+    ];
     steps.extend(check());
     steps.extend([
         Step::cargo("hostile input", "test --package isochron-fuzz"),

@@ -19,10 +19,12 @@ enum Probe {
     Program(&'static str),
     /// A library that `pkg-config` knows.
     Library(&'static str),
+    /// A program that, called like this, ends with success.
+    Runs(&'static str, &'static [&'static str]),
 }
 
 /// Everything the tests need. A new tool in a test is a new row here.
-const PACKAGES: [Package; 11] = [
+const PACKAGES: [Package; 16] = [
     Package {
         debian: "gcc",
         probe: Probe::Program("cc"),
@@ -67,6 +69,31 @@ const PACKAGES: [Package; 11] = [
         debian: "openssl",
         probe: Probe::Program("openssl"),
         needed_for: "a TLS client that we did not write",
+    },
+    Package {
+        debian: "gnutls-bin",
+        probe: Probe::Program("gnutls-cli"),
+        needed_for: "another TLS client that we did not write",
+    },
+    Package {
+        debian: "openjdk-17-jdk-headless",
+        probe: Probe::Program("keytool"),
+        needed_for: "stores of keytool, and the TLS of Java",
+    },
+    Package {
+        debian: "testssl.sh",
+        probe: Probe::Program("testssl"),
+        needed_for: "a scan of what TLS is served",
+    },
+    Package {
+        debian: "python3-venv",
+        probe: Probe::Runs("python3", &["-c", "import ensurepip"]),
+        needed_for: "sslyze, another such scan",
+    },
+    Package {
+        debian: "util-linux",
+        probe: Probe::Program("setpriv"),
+        needed_for: "a server that may not read a file",
     },
     Package {
         debian: "iproute2",
@@ -128,6 +155,7 @@ fn missing() -> Vec<&'static Package> {
     let is_missing = |package: &&Package| match package.probe {
         Probe::Program(name) => program(name).is_none(),
         Probe::Library(name) => !library(name),
+        Probe::Runs(name, arguments) => !succeeds(name, arguments),
     };
     PACKAGES.iter().filter(is_missing).collect()
 }
@@ -179,8 +207,12 @@ fn install(prefix: &[&str], missing: &[&Package]) -> Result<()> {
 }
 
 fn library(name: &str) -> bool {
-    let found = Command::new("pkg-config").args(["--exists", name]).status();
-    found.is_ok_and(|status| status.success())
+    succeeds("pkg-config", &["--exists", name])
+}
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let output = Command::new(program).args(arguments).output();
+    output.is_ok_and(|output| output.status.success())
 }
 
 fn program(name: &str) -> Option<PathBuf> {
