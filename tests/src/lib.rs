@@ -18,6 +18,7 @@ pub mod code;
 pub mod desk;
 pub mod java;
 pub mod look;
+pub mod pages;
 pub mod pki;
 mod process;
 pub mod raw;

@@ -3,11 +3,7 @@
 //!
 //! Source: `docs/domain/tls-scopes.md`, 15.4.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may end by panicking anywhere"
-)]
+#![allow(clippy::expect_used, reason = "a test may end by panicking anywhere")]
 
 use isochron_tests::pki::{KeyKind, Order, Party, STORE_PASSWORD, StoreFile, Validity, Workshop};
 use isochron_tests::{PATIENCE, Ports, Server, Settings, java, look, poll, poll_within, tls};
@@ -17,6 +13,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{TryRecvError, channel};
 use std::time::Duration;
 use testkit::fleet::{Contacts, Fleet};
 use testkit::session::{PASSWORD, Plan, Speaks, user};
@@ -164,17 +161,18 @@ fn five_hundred_sessions_talk_on_while_the_certificate_changes() {
         crowd.talk(SESSIONS);
         // Everybody says something while it happens, and afterwards.
         let party = std::thread::scope(|scope| {
-            let changing = scope.spawn(|| {
-                let party = change(&secret, &server);
-                shown(&server, &party);
-                party
+            let (changing, is_changing) = channel::<()>();
+            let crowd = &mut crowd;
+            scope.spawn(move || {
+                while is_changing.try_recv() == Err(TryRecvError::Empty) {
+                    crowd.talk(SESSIONS / 5);
+                }
             });
-            while !changing.is_finished() {
-                crowd.talk(SESSIONS / 5);
-            }
-            changing.join()
+            let party = change(&secret, &server);
+            shown(&server, &party);
+            drop(changing);
+            party
         });
-        let party = party.unwrap_or_else(|_| panic!("{what} was not taken up"));
         crowd.talk(SESSIONS);
         assert_eq!(look::leaf(server.tls_port()), Some(party.der()), "{what}");
     }
