@@ -8,11 +8,14 @@ use std::fmt;
 use crate::fault::{printable, printable_whole};
 use crate::listen::{self, Accepts, Listen, Mode};
 use crate::loader::{Loader, Values};
-use crate::names::{UNUSED, key_id, nearest};
+use crate::names::{UNUSED, closest, key_id, nearest};
 use crate::scoped::MASK;
-use crate::settings::{Area, Entry, Names, Row, areas, mux, rows, tls};
+use crate::settings::{
+    Area, Entry, Names, Row, areas, directory_area, mux, rows, tls, user_info_area,
+};
 use crate::tls::{Scope, TlsVersion};
-use crate::{Origin, Sources, environment};
+use crate::xml::{self, Tree};
+use crate::{Origin, Sources, directory, environment, user_info};
 
 /// Names that are offered for one that nobody knows.
 const NEAREST_MAX: usize = 5;
@@ -24,6 +27,8 @@ pub struct EffectiveRow {
     pub area: &'static str,
     /// Its name: of the scope itself, `STMUX_TLS_KEY_STORE_FILE`.
     pub name: String,
+    /// The element it stands in, for those of an XML file that may hold several: `Connection 1`.
+    pub place: Option<String>,
     /// The scope; `None` for a setting that has none.
     pub scope: Option<Scope>,
     /// The value as it was written, or the default; secrets are masked. `None` if there is no value.
@@ -64,26 +69,39 @@ impl EffectiveRow {
     }
 }
 
-/// Every setting with the value that is in force; those of TLS once for each scope that they have an effect in.
+/// Every setting with the value that is in force: those of TLS once for each scope that they have an effect in, those
+/// of the XML files once for each element, if there is a file.
 #[must_use]
 pub fn effective(sources: &Sources) -> Vec<EffectiveRow> {
     let view = View::new(sources);
-    areas()
+    let entries = areas()
         .iter()
-        .flat_map(|area| area.entries.iter().map(move |entry| (area, entry)))
+        .flat_map(|area| area.entries.iter().map(move |entry| (area, entry)));
+    let mut rows: Vec<_> = entries
         .flat_map(|(area, entry)| view.rows(area, entry))
-        .collect()
+        .collect();
+    for (area, tree) in &view.trees {
+        for at in 0..tree.records.len() {
+            rows.extend(attributes(area, tree, at, &area.entries));
+        }
+    }
+    rows
 }
 
 /// The settings that differ and that a running server does not take a new value of, each with where the new value
 /// stands: `VPMX_CAPACITY (sametime.ini:4)`.
 #[must_use]
 pub fn changed_but_not_reloadable(old: &Sources, new: &Sources) -> Vec<String> {
-    let (old, new) = (effective(old), effective(new));
-    // Both tables come from the same rows, in the same order.
+    let fixed = |sources| {
+        let mut rows = effective(sources);
+        rows.retain(|row| !row.reloadable);
+        rows
+    };
+    let (old, new) = (fixed(old), fixed(new));
+    // Both tables come from the same rows, in the same order: all settings whose number varies are reloadable.
     old.iter()
         .zip(&new)
-        .filter(|(old, new)| !new.reloadable && old.value != new.value)
+        .filter(|(old, new)| old.value != new.value)
         .map(|(_, new)| format!("{} ({})", new.name, new.provenance()))
         .collect()
 }
@@ -93,7 +111,9 @@ pub fn changed_but_not_reloadable(old: &Sources, new: &Sources) -> Vec<String> {
 pub struct Explanation {
     /// Every name that it may be given by.
     pub names: Vec<String>,
-    /// The sections of `sametime.ini` it may stand in, the proper one first.
+    /// The file it stands in.
+    pub file: &'static str,
+    /// The sections it may stand in, the proper one first; in an XML file, the element.
     pub sections: &'static [&'static str],
     /// What a value should be.
     pub expected: String,
@@ -147,7 +167,7 @@ impl fmt::Display for Offer<'_> {
 ///
 /// The name may be written in any case, as a variable (`STI__Config__STMUX_TLS_KEY_STORE_FILE`), with its section
 /// (`[Config] STMUX_TLS_KEY_STORE_FILE`), with dots (`tls.mux.key_store_file`) or, for all scopes, without a prefix
-/// (`key_store_file`).
+/// (`key_store_file`). Attributes of the XML files may be named with their element (`StorageDetails.HostName`).
 ///
 /// # Errors
 /// If there is no such setting, with the nearest names.
@@ -168,6 +188,7 @@ pub fn explain(name: &str, sources: &Sources) -> Result<Explanation, Unexplained
     }
     Ok(Explanation {
         names: row.names(),
+        file: area.file,
         sections: row.sections,
         expected: expected.clone(),
         unit,
@@ -203,11 +224,19 @@ fn bare_key(name: &str) -> String {
 
 /// The setting of a key, and the one scope that the key belongs to.
 fn find(key: &str) -> Option<(&'static Area, &'static Entry, Option<Scope>)> {
+    let xml = [directory_area(), user_info_area()];
     let entries = areas()
         .iter()
+        .chain(xml)
         .flat_map(|area| area.entries.iter().map(move |entry| (area, entry)));
+    let (element, attribute) = key.rsplit_once('.').unwrap_or(("", key));
     for (area, entry) in entries {
         let row = &entry.row;
+        let mut elements = row.sections.iter();
+        let is_in = element.is_empty() || elements.any(|own| own.eq_ignore_ascii_case(element));
+        if row.bears(attribute) && is_in {
+            return Some((area, entry, None));
+        }
         if !row.names().iter().any(|name| name == key) {
             let suffix = row.suffix();
             let is_scoped = matches!(row.names, Names::Scoped { .. });
@@ -239,6 +268,10 @@ fn unexplained(name: &str, key: &str) -> Unexplained {
     // A part of a name is a question too.
     let parts = rows().map(|entry| entry.row.name_in(Scope::Global));
     names.extend(parts.filter(|name| key.len() > 3 && name.contains(key)));
+    let xml = [directory_area(), user_info_area()];
+    let attributes = xml.iter().flat_map(|area| &area.entries);
+    let attributes = attributes.map(|entry| entry.row.suffix());
+    names.extend(closest(key, attributes).map(str::to_owned));
     let mut offered: Vec<String> = Vec::new();
     for name in names {
         if !offered.contains(&name) {
@@ -256,21 +289,45 @@ fn unexplained(name: &str, key: &str) -> Unexplained {
 struct View {
     values: Values,
     listeners: Option<Vec<Listen>>,
+    /// The XML files that are there and can be read.
+    trees: Vec<(&'static Area, Tree)>,
 }
 
 impl View {
     fn new(sources: &Sources) -> View {
         let mut loader = Loader::new(sources.clone());
         let listeners = listen::listeners(&mut loader);
+        let files = [
+            (
+                directory_area(),
+                &sources.community_config,
+                &directory::SCHEMA,
+            ),
+            (user_info_area(), &sources.user_info, &user_info::SCHEMA),
+        ];
+        let trees = files.into_iter().filter_map(|(area, file, schema)| {
+            let file = file.as_ref()?;
+            Some((area, xml::parse(Some(file), schema).ok()?))
+        });
         View {
             values: loader.values,
             listeners,
+            trees: trees.collect(),
         }
     }
 
     fn rows(&self, area: &'static Area, entry: &Entry) -> Vec<EffectiveRow> {
         match entry.row.names {
             Names::One(_) => vec![self.row(area, entry, None)],
+            Names::Attribute(_) => {
+                let mut rows = Vec::new();
+                for (_, tree) in self.trees.iter().filter(|(of, _)| of.file == area.file) {
+                    for at in 0..tree.records.len() {
+                        rows.extend(attributes(area, tree, at, std::slice::from_ref(entry)));
+                    }
+                }
+                rows
+            }
             Names::Scoped { scopes, .. } => scopes
                 .iter()
                 .map(|scope| self.row(area, entry, Some(*scope)))
@@ -293,6 +350,7 @@ impl View {
         EffectiveRow {
             area: area.title,
             name: row.name_in(in_scope),
+            place: None,
             scope,
             value,
             found_as: item.map(|item| item.name()),
@@ -340,4 +398,33 @@ impl View {
         }
         row.default.map(str::to_owned)
     }
+}
+
+/// The settings of an element of an XML file.
+fn attributes(area: &Area, tree: &Tree, at: usize, entries: &[Entry]) -> Vec<EffectiveRow> {
+    let Some(record) = tree.records.get(at) else {
+        return Vec::new();
+    };
+    let earlier = tree.all(record.element).filter(|(place, _)| *place <= at);
+    let place = (at > 0).then(|| format!("{} {}", record.element, earlier.count()));
+    let of_element = |entry: &&Entry| entry.row.sections.contains(&record.element);
+    let row = |entry: &Entry| {
+        let field = record.find(&entry.row);
+        let shown = field.map(|field| match entry.row.is_secret() {
+            true => MASK.to_owned(),
+            false => printable_whole(&field.value),
+        });
+        EffectiveRow {
+            area: area.title,
+            name: entry.row.suffix().to_owned(),
+            place: place.clone(),
+            scope: None,
+            value: shown.or_else(|| entry.row.default.map(str::to_owned)),
+            found_as: field.map(|field| printable(&field.name)),
+            origin: field.map_or(Origin::Default, |field| tree.origin(field.line)),
+            problem: field.and_then(|field| entry.problem(&field.value)),
+            reloadable: entry.row.reloadable,
+        }
+    };
+    entries.iter().filter(of_element).map(row).collect()
 }

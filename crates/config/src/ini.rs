@@ -81,14 +81,12 @@ pub fn without_setting(bytes: &[u8], section: &str, key: &str) -> Vec<u8> {
     let mut is_in_section = false;
     for raw in text.split_inclusive('\n') {
         let line = raw.trim_start_matches('\u{feff}').trim();
-        let is_comment = line.starts_with(['#', ';']);
-        if let Some(name) = section_name(line).filter(|_| !is_comment) {
+        if let Some(name) = section_name(line) {
             is_in_section = section_id(name) == section_id(section);
         }
-        let is_setting = line
-            .split_once('=')
-            .is_some_and(|(name, _)| key_id(name.trim()) == key_id(key));
-        if !(is_in_section && is_setting && !is_comment && !line.starts_with('[')) {
+        // A comment or a section is never the key, because of its first character.
+        let name = line.split_once('=').map(|(name, _)| key_id(name.trim()));
+        if !is_in_section || name != Some(key_id(key)) {
             kept.extend_from_slice(raw.as_bytes());
         }
     }

@@ -9,9 +9,11 @@
 //!
 //! Source: `docs/domain/config-files.md`, `docs/domain/tls-scopes.md`.
 
+pub mod directory;
 mod effective;
 mod environment;
 mod fault;
+mod files;
 mod ini;
 mod listen;
 mod loader;
@@ -22,6 +24,8 @@ mod reference;
 mod scoped;
 pub mod settings;
 pub mod tls;
+pub mod user_info;
+mod xml;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -31,6 +35,7 @@ pub use effective::{
 };
 pub use environment::process_environment;
 pub use fault::{Fault, Faults, Note};
+pub use files::{XmlPaths, read_xml, xml_paths};
 pub use ini::{INI_BYTES_MAX, IniFile, without_setting};
 pub use listen::{Accepts, Listen, Mode};
 pub use origin::{Origin, Sourced};
@@ -42,13 +47,21 @@ pub use tls::{
     TlsSettings, TlsVersion, TlsVersions,
 };
 
+pub use xml::{XML_BYTES_MAX, XmlFile};
+
+use directory::Directory;
 use loader::Loader;
+use user_info::UserInfo;
 
 /// Where settings may come from. Stronger sources win: command line, environment, file, built-in default.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     /// `sametime.ini`, if there is one.
     pub ini: Option<IniFile>,
+    /// `StCommunityConfig.xml`, if there is one. [`read_xml`] finds it.
+    pub community_config: Option<XmlFile>,
+    /// `UserInfoConfig.xml`, if there is one. [`read_xml`] finds it.
+    pub user_info: Option<XmlFile>,
     /// Environment variables as (name, value); those that do not begin with `STI_` are passed over.
     /// [`process_environment`] gives those of this process.
     pub environment: Vec<(String, String)>,
@@ -76,6 +89,8 @@ pub struct Config {
     pub mux: Mux,
     /// TLS, for each scope.
     pub tls: TlsScopes,
+    /// What the XML files say.
+    pub xml: Xml,
     /// Logins and services.
     pub community: Community,
     /// The health listener.
@@ -84,6 +99,15 @@ pub struct Config {
     pub log: Log,
     /// How long a stopping server gives its sessions to end.
     pub drain: Sourced<Duration>,
+}
+
+/// What `StCommunityConfig.xml` and `UserInfoConfig.xml` say; without a file, nothing.
+#[derive(Debug, Clone)]
+pub struct Xml {
+    /// The directories.
+    pub directory: Directory,
+    /// Where business cards come from.
+    pub user_info: UserInfo,
 }
 
 /// Settings of the listener for clients.
@@ -164,7 +188,9 @@ pub enum LogFormat {
 ///
 /// # Errors
 /// [`Faults`], every one that can be found in one pass. A faulty value never falls back to a weaker source.
-pub fn load(sources: Sources) -> Result<(Config, Vec<Note>), Faults> {
+pub fn load(mut sources: Sources) -> Result<(Config, Vec<Note>), Faults> {
+    let community_config = sources.community_config.take();
+    let user_info = sources.user_info.take();
     let mut loader = Loader::new(sources);
     // All values first, so that all faults are met; `?` on a missing one comes after.
     let listeners = listen::listeners(&mut loader);
@@ -173,6 +199,8 @@ pub fn load(sources: Sources) -> Result<(Config, Vec<Note>), Faults> {
     let detect_timeout = loader.get(&settings::mux::DETECT_TIMEOUT);
     let tls_timeout = loader.get(&settings::mux::TLS_TIMEOUT);
     let tls = tls::scopes(&mut loader);
+    let directory = directory::read(&mut loader, community_config.as_ref());
+    let user_info = user_info::read(&mut loader, user_info.as_ref());
     let id = loader.get_optional(&settings::community::COMMUNITY_ID);
     let weakest_auth = loader.get(&settings::community::WEAKEST_AUTHENTICATION);
     let single_login = loader.get(&settings::community::SINGLE_LOGIN);
@@ -199,6 +227,10 @@ pub fn load(sources: Sources) -> Result<(Config, Vec<Note>), Faults> {
                 tls_timeout: tls_timeout?,
             },
             tls: tls?,
+            xml: Xml {
+                directory: directory?,
+                user_info: user_info?,
+            },
             community: Community {
                 id,
                 weakest_auth: weakest_auth?,

@@ -116,6 +116,8 @@ impl Values {
         match row.names {
             Names::One(name) => self.find(row.sections, name),
             Names::Scoped { suffix, .. } => scope.resolve(self, suffix),
+            // Attributes stand in a file of their own.
+            Names::Attribute(_) => None,
         }
     }
 }

@@ -126,6 +126,15 @@ pub(crate) fn nearest<R: Ord>(
         .collect()
 }
 
+/// The one of some names that somebody may have meant, without regard to case.
+pub(crate) fn closest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let name = key_id(name);
+    let near = known.map(|known| (edits(&key_id(known), &name), known));
+    near.filter(|(count, known)| *count <= EDITS_MAX && *count * 4 <= known.len())
+        .min()
+        .map(|(_, known)| known)
+}
+
 /// Sections and names of the settings in use.
 pub(crate) static USED: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| {
     let pairs = settings::rows().flat_map(|entry| {

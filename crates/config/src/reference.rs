@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::settings::{Area, Entry, Names, areas};
+use crate::settings::{Area, Entry, INI, Names, Row, areas, directory_area, user_info_area};
 use crate::tls::Scope;
 
 const HEAD: &str = "# Settings
@@ -40,6 +40,18 @@ SAML the form without `TLS_` comes first: `STSAML_KEY_STORE_FILE`, then `STSAML_
 scope are not looked at. In the column *Scopes*, *all* stands for the five above.
 ";
 
+const XML_HEAD: &str = "
+## The XML files
+
+Two files beside `sametime.ini` are read if they are there; `COMMUNITY_CONFIG_FILE` and `USER_INFO_CONFIG_FILE` name other
+places. A setting is an attribute of the element named below or a child element of it; elements around it do not matter,
+and names compare without case. A document type (`<!DOCTYPE`) and entities of one's own are refused. In values `&`, `<`
+and `\"` are written `&amp;`, `&lt;` and `&quot;`.
+
+This version checks both files and serves neither: people come from the embedded directory. `isochron tls test ldap`
+connects to the directories.
+";
+
 /// The reference page in Markdown.
 #[must_use]
 pub fn reference() -> String {
@@ -56,13 +68,47 @@ pub fn reference() -> String {
     for area in of_tls {
         table(&mut page, 3, area);
     }
+    page.push_str(XML_HEAD);
+    for area in [directory_area(), user_info_area()] {
+        table(&mut page, 3, area);
+    }
     page
+}
+
+/// What a row is called in its table.
+fn names(row: &Row) -> String {
+    match row.names {
+        Names::Attribute(names) => {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            names.join(" or ")
+        }
+        Names::One(_) | Names::Scoped { .. } => format!("`{}`", row.name_in(Scope::Global)),
+    }
+}
+
+/// `tls-scopes.md 4` with the page as a link.
+fn linked(source: &str) -> String {
+    let words = source.split(' ').map(|word| {
+        let page = word.trim_end_matches(',');
+        match page.strip_suffix(".md") {
+            Some(_) => {
+                let folder = if page.contains('/') { "" } else { "domain/" };
+                word.replace(page, &format!("[{page}](../{folder}{page})"))
+            }
+            None => word.to_owned(),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn table(page: &mut String, level: usize, area: &Area) {
     let is_scoped = |entry: &Entry| matches!(entry.row.names, Names::Scoped { .. });
     let scoped = area.entries.iter().any(is_scoped);
-    let where_ = if scoped { "Scopes" } else { "Section" };
+    let where_ = match area.file {
+        _ if scoped => "Scopes",
+        INI => "Section",
+        _ => "Element",
+    };
     let mut lines = format!(
         "\n{} {}\n\n| Setting | {where_} | Value | Default | Reload | Meaning | Source |\n|---|---|---|---|---|---|---|\n",
         "#".repeat(level),
@@ -70,6 +116,10 @@ fn table(page: &mut String, level: usize, area: &Area) {
     );
     for Entry { row, expected, .. } in &area.entries {
         let place = match row.names {
+            Names::Attribute(_) => {
+                let elements = row.sections.iter().map(|element| format!("`<{element}>`"));
+                elements.collect::<Vec<_>>().join(" or ")
+            }
             Names::One(_) => {
                 let sections = row.sections.iter().map(|section| format!("`[{section}]`"));
                 sections.collect::<Vec<_>>().join(" or ")
@@ -80,17 +130,18 @@ fn table(page: &mut String, level: usize, area: &Area) {
                 words.join(", ")
             }
         };
-        let default = row
-            .default
-            .map_or("none".to_owned(), |default| format!("`{default}`"));
+        // A filter holds `|`, which would end the cell.
+        let default = row.default.map_or("none".to_owned(), |default| {
+            format!("`{}`", default.replace('|', "\\|"))
+        });
         let reload = if row.reloadable { "yes" } else { "restart" };
         // Writing to a string cannot fail.
         let _ = writeln!(
             lines,
-            "| `{}` | {place} | {expected} | {default} | {reload} | {} | {} |",
-            row.name_in(Scope::Global),
-            row.meaning,
-            row.source,
+            "| {} | {place} | {expected} | {default} | {reload} | {} | {} |",
+            names(row),
+            row.meaning.replace('*', "\\*"),
+            linked(row.source),
         );
     }
     page.push_str(&lines);
@@ -114,12 +165,14 @@ mod tests {
     fn no_cell_breaks_its_table() {
         let page = reference();
         for line in page.lines().filter(|line| line.starts_with("| `")) {
-            let columns = if line.contains("| global |") || line.matches('|').count() == 4 {
+            // The table of prefixes has three columns.
+            let columns = if line.starts_with("| `ST") && line.contains("_` |") {
                 4
             } else {
                 8
             };
-            assert_eq!(line.matches('|').count(), columns, "{line}");
+            let bars = line.replace("\\|", "").matches('|').count();
+            assert_eq!(bars, columns, "{line}");
         }
     }
 }

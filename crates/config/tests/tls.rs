@@ -431,7 +431,8 @@ fn a_password_may_hold_anything_and_is_never_shown() {
 
 #[test]
 fn a_mode_decides_what_unset_ports_mean_and_must_not_contradict_set_ones() {
-    let table: &[(&str, Result<&[(u16, Accepts)], &str>)] = &[
+    type Ports = &'static [(u16, Accepts)];
+    let table: &[(&str, Result<Ports, &str>)] = &[
         ("STMUX_TLS_MODE=legacy", Ok(&[(1533, Accepts::Legacy)])),
         ("STMUX_TLS_MODE=both", Ok(&[(1533, Accepts::Both)])),
         ("STMUX_TLS_MODE=strict", Ok(&[(1533, Accepts::Tls)])),

@@ -1,10 +1,12 @@
 //! The settings as rows: each one's names, type, default and meaning stand once, and everything else is derived.
 
 pub mod community;
+pub(crate) mod directory;
 pub(crate) mod documented;
 pub mod mux;
 pub mod server;
 pub mod tls;
+pub(crate) mod user_info;
 
 use crate::names::is_secret;
 use crate::tls::Scope;
@@ -14,6 +16,8 @@ use std::time::Duration;
 
 /// The section of our own settings.
 pub const OWN: &[&str] = &["Isochron"];
+/// How the file of most settings is called.
+pub const INI: &str = "sametime.ini";
 /// Where the mux's settings may stand: the documents put the ports in one section and the capacity in the other
 /// (`docs/domain/tls-scopes.md` 18.11).
 pub const MUX: &[&str] = &["Debug", "Config"];
@@ -25,7 +29,7 @@ pub const CONFIG: &[&str] = &["Config"];
 pub struct Row {
     /// Its names.
     pub names: Names,
-    /// The sections it may stand in, the proper one first.
+    /// The sections it may stand in, the proper one first; of an attribute, the element.
     pub sections: &'static [&'static str],
     /// The value if nobody sets it, as somebody would write it; `None` if it may be absent.
     pub default: Option<&'static str>,
@@ -50,6 +54,8 @@ pub enum Names {
         /// name of every scope get a note and not a fault.
         scopes: &'static [Scope],
     },
+    /// The names of an attribute in an XML file, the one to write first.
+    Attribute(&'static [&'static str]),
 }
 
 impl Row {
@@ -58,6 +64,7 @@ impl Row {
     pub fn names(&self) -> Vec<String> {
         match self.names {
             Names::One(name) => vec![name.to_owned()],
+            Names::Attribute(names) => names.iter().map(|name| (*name).to_owned()).collect(),
             Names::Scoped { suffix, .. } => {
                 let mut names = Vec::new();
                 for name in Scope::ALL.iter().flat_map(|scope| scope.names(suffix)) {
@@ -74,7 +81,7 @@ impl Row {
     #[must_use]
     pub fn name_in(&self, scope: Scope) -> String {
         match self.names {
-            Names::One(name) => name.to_owned(),
+            Names::One(_) | Names::Attribute(_) => self.suffix().to_owned(),
             Names::Scoped { suffix, .. } => scope.names(suffix).swap_remove(0),
         }
     }
@@ -83,7 +90,7 @@ impl Row {
     #[must_use]
     pub fn applies_to(&self, scope: Scope) -> bool {
         match self.names {
-            Names::One(_) => true,
+            Names::One(_) | Names::Attribute(_) => true,
             Names::Scoped { scopes, .. } => scopes.contains(&scope),
         }
     }
@@ -94,10 +101,20 @@ impl Row {
         is_secret(self.suffix())
     }
 
-    /// The part of the name that all scopes share.
+    /// Whether this is the name of an attribute, without regard to case.
+    #[must_use]
+    pub fn bears(&self, name: &str) -> bool {
+        match self.names {
+            Names::Attribute(names) => names.iter().any(|own| own.eq_ignore_ascii_case(name)),
+            Names::One(_) | Names::Scoped { .. } => false,
+        }
+    }
+
+    /// The part of the name that all scopes share; of an attribute, the name to write.
     #[must_use]
     pub fn suffix(&self) -> &'static str {
         match self.names {
+            Names::Attribute(names) => names.first().copied().unwrap_or_default(),
             Names::One(name) => name,
             Names::Scoped { suffix, .. } => suffix,
         }
@@ -198,7 +215,9 @@ pub struct Entry {
 
 /// How a value of a type that was left behind is tried.
 #[derive(Clone)]
-struct Check(Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+struct Check(Arc<Try>);
+
+type Try = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl fmt::Debug for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -234,6 +253,8 @@ impl<T: Clone + Send + Sync> Setting<T> {
 pub struct Area {
     /// The heading on the reference page.
     pub title: &'static str,
+    /// The file that they stand in.
+    pub file: &'static str,
     /// The settings.
     pub entries: Vec<Entry>,
 }
@@ -246,7 +267,11 @@ pub fn areas() -> &'static [Area] {
 }
 
 fn make_areas() -> Vec<Area> {
-    let area = |title, entries| Area { title, entries };
+    let area = |title, entries| Area {
+        title,
+        file: INI,
+        entries,
+    };
     vec![
         area(
             "Front door",
@@ -278,6 +303,8 @@ fn make_areas() -> Vec<Area> {
                 server::LOG_LEVEL.entry(),
                 server::LOG_PERSONAL_DATA.entry(),
                 tls::DEBUG.entry(),
+                server::COMMUNITY_CONFIG_FILE.entry(),
+                server::USER_INFO_CONFIG_FILE.entry(),
             ],
         ),
         area(
@@ -309,6 +336,20 @@ fn make_areas() -> Vec<Area> {
             ],
         ),
     ]
+}
+
+/// The settings of `StCommunityConfig.xml`.
+#[must_use]
+pub fn directory_area() -> &'static Area {
+    static AREA: LazyLock<Area> = LazyLock::new(directory::area);
+    &AREA
+}
+
+/// The settings of `UserInfoConfig.xml`.
+#[must_use]
+pub fn user_info_area() -> &'static Area {
+    static AREA: LazyLock<Area> = LazyLock::new(user_info::area);
+    &AREA
 }
 
 /// Every setting of `sametime.ini` that this version uses.
@@ -364,6 +405,15 @@ mod tests {
     #[test]
     fn every_default_is_a_value_and_every_name_is_unique() {
         let mut names = Vec::new();
+        let xml = directory_area()
+            .entries
+            .iter()
+            .chain(&user_info_area().entries);
+        for entry in xml {
+            let fault = entry.row.default.and_then(|default| entry.problem(default));
+            assert_eq!(fault, None, "{:?}", entry.row.names);
+            assert!(entry.row.meaning.ends_with('.'), "{:?}", entry.row.names);
+        }
         for entry in rows() {
             let fault = entry.row.default.and_then(|default| entry.problem(default));
             assert_eq!(fault, None, "{:?}", entry.row.names);

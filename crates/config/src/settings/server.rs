@@ -2,6 +2,7 @@
 
 use super::{Kind, Names, OWN, Row, SWITCH, Setting, seconds};
 use crate::LogFormat;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The health listener's port.
@@ -78,4 +79,37 @@ pub const LOG_PERSONAL_DATA: Setting<bool> = Setting {
         source: "our own",
     },
     kind: SWITCH,
+};
+
+const PATH: Kind<PathBuf> = Kind::Other {
+    expected: "the path of a file",
+    parse: |text| Ok(PathBuf::from(text)),
+};
+
+/// Where the directories are described.
+pub const COMMUNITY_CONFIG_FILE: Setting<PathBuf> = Setting {
+    row: Row {
+        names: Names::One("COMMUNITY_CONFIG_FILE"),
+        sections: OWN,
+        default: Some("StCommunityConfig.xml"),
+        reloadable: true,
+        meaning: "File that describes the directories; a relative path counts from the folder of sametime.ini. The \
+            default one need not be there.",
+        source: "config-files.md 2",
+    },
+    kind: PATH,
+};
+
+/// Where business cards are described.
+pub const USER_INFO_CONFIG_FILE: Setting<PathBuf> = Setting {
+    row: Row {
+        names: Names::One("USER_INFO_CONFIG_FILE"),
+        sections: OWN,
+        default: Some("UserInfoConfig.xml"),
+        reloadable: true,
+        meaning: "File that describes where business cards come from; a relative path counts from the folder of \
+            sametime.ini. The default one need not be there.",
+        source: "ldap.md 11",
+    },
+    kind: PATH,
 };

@@ -217,8 +217,7 @@ pub const FIPS: Setting<bool> = Setting {
         "TLS_FIPS_COMPLIANCE",
         &Scope::ALL,
         Some("0"),
-        "1 admits FIPS-approved algorithms only, and needs a build with the validated module. SAML takes the value \
-         of the global scope too.",
+        "1 admits FIPS-approved algorithms only, for TLS and for SAML, and needs a build with the validated module.",
         "tls-scopes.md 11",
     ),
     kind: SWITCH,
