@@ -46,6 +46,7 @@ impl Door {
         let (_, rules) = watch::channel(Arc::new(Rules {
             legacy: true,
             tls: None,
+            renew_keys_after: None,
             detect_deadline: NEVER,
             tls_deadline: NEVER,
         }));

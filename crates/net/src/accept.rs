@@ -26,6 +26,8 @@ pub struct Rules {
     pub legacy: bool,
     /// Clients with TLS are served, by these rules.
     pub tls: Option<Arc<ServerConfig>>,
+    /// How long a TLS connection keeps its keys while it sends (`SESSION_CACHE_TIME`); `None` without limit.
+    pub renew_keys_after: Option<Duration>,
     /// How long a client may take to show what it speaks.
     pub detect_deadline: Duration,
     /// How long the TLS handshake may take after that.
@@ -76,7 +78,12 @@ pub async fn establish(
     match (detected, &rules.tls) {
         (Detected::Tls, Some(config)) => {
             let deadline = Instant::now() + rules.tls_deadline;
-            let handshake = tls::accept(&mut socket, first, Arc::clone(config));
+            let handshake = tls::accept(
+                &mut socket,
+                first,
+                Arc::clone(config),
+                rules.renew_keys_after,
+            );
             match timeout_at(deadline, handshake).await {
                 Err(_) => Err(CloseReason::TlsTimeout.into()),
                 Ok(Err(error)) => {

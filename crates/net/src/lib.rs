@@ -6,7 +6,10 @@
 pub mod accept;
 pub mod detect;
 pub mod listen;
+pub mod probe;
+pub mod sessions;
 pub mod stream;
+pub mod suites;
 pub mod tls;
 
 pub use stream::Stream;

@@ -4,6 +4,8 @@
 //! flight. Bytes are decrypted and encrypted in buffers of the running thread, and only what does not fit or
 //! cannot be sent at once stays with the connection. At rest a session costs its keys and nothing else.
 
+use crate::tls::Handshake;
+use rustls::pki_types::CertificateDer;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic,
@@ -12,6 +14,7 @@ use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -45,18 +48,25 @@ enum Layer {
 
 /// The TLS half of a [`Stream`].
 pub(crate) struct Tls {
-    pub(crate) connection: UnbufferedServerConnection,
+    connection: UnbufferedServerConnection,
     /// What rustls has not let go of: a record that is not complete yet, and parts of a handshake message that
     /// it has read in place. It keeps offsets into these bytes, so each of its steps must be given exactly them.
-    pub(crate) incoming: Vec<u8>,
+    incoming: Vec<u8>,
     /// Plaintext that the reader had no room for.
-    pub(crate) plain: Vec<u8>,
+    plain: Vec<u8>,
     /// Ciphertext that the socket did not take yet.
-    pub(crate) outgoing: Vec<u8>,
+    outgoing: Vec<u8>,
     /// The peer said that nothing more will come.
-    pub(crate) ended: bool,
+    ended: bool,
     /// The peer broke the rules of TLS. rustls takes no further step then; its alert is in `outgoing`.
-    pub(crate) failed: bool,
+    failed: bool,
+    renewal: Option<Renewal>,
+}
+
+/// When the keys of a connection are to be renewed.
+struct Renewal {
+    every: Duration,
+    at: Instant,
 }
 
 impl std::fmt::Debug for Tls {
@@ -82,6 +92,26 @@ impl Stream {
         Self {
             socket,
             layer: Layer::Tls(Box::new(tls)),
+        }
+    }
+}
+
+impl Stream {
+    /// What the handshake came to; `None` without TLS.
+    #[must_use]
+    pub fn handshake(&self) -> Option<Handshake> {
+        match &self.layer {
+            Layer::Clear { .. } => None,
+            Layer::Tls(tls) => Handshake::of(&tls.connection),
+        }
+    }
+
+    /// The certificate that the client showed, and that was accepted.
+    #[must_use]
+    pub fn client_certificate(&self) -> Option<&CertificateDer<'static>> {
+        match &self.layer {
+            Layer::Clear { .. } => None,
+            Layer::Tls(tls) => tls.connection.peer_certificates()?.first(),
         }
     }
 }
@@ -136,6 +166,30 @@ impl AsyncWrite for Stream {
 }
 
 impl Tls {
+    /// A connection whose handshake is over. `incoming` has not been decrypted yet, `outgoing` not been sent, `plain`
+    /// not been read. From time to time its keys are renewed.
+    pub(crate) fn new(
+        connection: UnbufferedServerConnection,
+        incoming: Vec<u8>,
+        plain: Vec<u8>,
+        outgoing: Vec<u8>,
+        renew_keys_after: Option<Duration>,
+    ) -> Self {
+        let renewal = renew_keys_after.map(|every| Renewal {
+            every,
+            at: Instant::now() + every,
+        });
+        Self {
+            connection,
+            incoming,
+            plain,
+            outgoing,
+            ended: false,
+            failed: false,
+            renewal,
+        }
+    }
+
     fn poll_read(
         &mut self,
         socket: &mut TcpStream,
@@ -312,11 +366,17 @@ impl Tls {
         if self.failed {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
+        let mut renew = self.is_renewal_due();
         loop {
             let UnbufferedStatus { discard, state } =
                 self.connection.process_tls_records(&mut self.incoming);
             let mut done = None;
             match state {
+                // Told first, used for what is written next.
+                Ok(ConnectionState::WriteTraffic(traffic)) if renew => {
+                    renew = false;
+                    traffic.refresh_traffic_keys().map_err(io::Error::other)?;
+                }
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
                     done = Some(encode_into(out, |out| encode(&mut traffic, out)));
                 }
@@ -346,6 +406,21 @@ impl Tls {
                 return done;
             }
         }
+    }
+
+    /// Whether the keys are old enough to be renewed now; then the next time is set.
+    ///
+    /// Asked when something is sent: keys that encrypt nothing do not wear out.
+    fn is_renewal_due(&mut self) -> bool {
+        let Some(renewal) = &mut self.renewal else {
+            return false;
+        };
+        let now = Instant::now();
+        let due = now >= renewal.at;
+        if due {
+            renewal.at = now + renewal.every;
+        }
+        due
     }
 
     fn poll_flush(&mut self, socket: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,14 +1,24 @@
 //! The TLS side of a listener: its rules, and one client's handshake.
 
+mod config;
+mod failure;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use config::{ClientRules, anybody};
+pub use config::{client_config, renew_keys_after, server_config};
+pub use failure::{Failure, Reason};
+
 use crate::stream::{Tls, encode_alert, encode_into};
-use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs;
-use rustls::server::{NoServerSessionStorage, UnbufferedServerConnection};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use crate::suites;
+use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, UnbufferedStatus};
-use rustls::{ProtocolVersion, SupportedProtocolVersion};
+use rustls::{CipherSuite, CommonState, HandshakeKind, NamedGroup, ProtocolVersion, ServerConfig};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wire::link::Transport;
@@ -18,35 +28,56 @@ const HANDSHAKE_BYTES_MAX: usize = 72 * 1024;
 /// Read at once during a handshake; an ordinary hello fits.
 const HANDSHAKE_READ_BYTES: usize = 4 * 1024;
 
-/// The rules of a listener: what versions it speaks and whom it shows.
-///
-/// Sessions are not cached and no tickets are given, as the documented default says
-/// (`docs/domain/tls-scopes.md`, 12).
-///
-/// # Errors
-/// When no version lies in the range, or the crypto provider refuses the rules.
-pub fn server_config(
-    identity: CertifiedKey,
-    versions: &[&'static SupportedProtocolVersion],
-) -> Result<Arc<ServerConfig>, rustls::Error> {
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_protocol_versions(versions)?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    Ok(Arc::new(config))
+/// What a handshake came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handshake {
+    /// The cipher suite, which belongs to one version.
+    pub suite: CipherSuite,
+    /// The key-exchange group; a resumed session of TLS 1.2 has none.
+    pub group: Option<NamedGroup>,
+    /// The session of an earlier connection was taken up.
+    pub resumed: bool,
+}
+
+impl Handshake {
+    /// The version as logs and metrics show it: `tls1.2` or `tls1.3`.
+    #[must_use]
+    pub fn version(&self) -> &'static str {
+        suites::version(self.suite)
+    }
+
+    /// The suite's name in the registry.
+    #[must_use]
+    pub fn suite_name(&self) -> &'static str {
+        suites::name(self.suite)
+    }
+
+    /// The group's name in the registry, or a dash.
+    #[must_use]
+    pub fn group_name(&self) -> &'static str {
+        self.group.and_then(|group| group.as_str()).unwrap_or("-")
+    }
+
+    pub(crate) fn of(connection: &CommonState) -> Option<Self> {
+        let group = connection.negotiated_key_exchange_group();
+        Some(Self {
+            suite: connection.negotiated_cipher_suite()?.suite(),
+            group: group.map(|group| group.name()),
+            resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+        })
+    }
 }
 
 /// Carries out the handshake on a socket from which `first` has been read already.
 ///
 /// # Errors
-/// What the peer did wrong, as rustls says it (the peer has been sent its alert), or a broken socket. The caller
-/// sets the deadline, and closes the socket so that the alert arrives.
+/// A [`Failure`] inside the error where the peer did something wrong (it has been sent its alert), or a broken socket.
+/// The caller sets the deadline, and closes the socket so that the alert arrives.
 pub(crate) async fn accept(
     socket: &mut TcpStream,
     first: Vec<u8>,
     config: Arc<ServerConfig>,
+    renew_keys_after: Option<Duration>,
 ) -> io::Result<(Tls, Transport)> {
     let mut connection = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
     let mut incoming = first;
@@ -98,21 +129,16 @@ pub(crate) async fn accept(
                     Some(ProtocolVersion::TLSv1_3) => Transport::Tls13,
                     _ => Transport::Tls12,
                 };
-                let tls = Tls {
-                    connection,
-                    incoming,
-                    plain,
-                    outgoing,
-                    ended: false,
-                    failed: false,
-                };
+                // The library renews the keys of TLS 1.3 only.
+                let renew = renew_keys_after.filter(|_| transport == Transport::Tls13);
+                let tls = Tls::new(connection, incoming, plain, outgoing, renew);
                 return Ok((tls, transport));
             }
             Step::Fail(error) => {
                 encode_alert(&mut connection, &mut incoming, &mut outgoing);
                 // As far as the socket takes it: the connection ends in any case.
                 let _ = socket.write_all(&outgoing).await;
-                return Err(io::Error::other(error));
+                return Err(io::Error::other(Failure::from(error)));
             }
         }
     }

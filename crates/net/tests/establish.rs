@@ -7,11 +7,12 @@
 )]
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use config::{IniFile, Sources, TlsSettings};
+use keys::{Identity, Material};
 use net::Stream;
 use net::accept::{Refused, Rules, establish};
 use rustls::crypto::aws_lc_rs as provider;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ConnectionTrafficSecrets, RootCertStore, SupportedProtocolVersion};
 use std::future::Future;
@@ -36,15 +37,41 @@ fn rules(
     let mut roots = RootCertStore::empty();
     roots.add(made.cert.der().clone()).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let provider = provider::default_provider();
-    let identity = CertifiedKey::from_der(vec![made.cert.der().clone()], key, &provider).unwrap();
+    let material = Material {
+        identities: vec![Identity::new(vec![made.cert.der().clone()], key).unwrap()],
+        trusted: Vec::new(),
+        notes: Vec::new(),
+    };
+    let tls = |versions| {
+        net::tls::server_config(&settings(versions), &material)
+            .unwrap()
+            .0
+    };
     let rules = Rules {
         legacy,
-        tls: versions.map(|versions| net::tls::server_config(identity, versions).unwrap()),
+        tls: versions.map(tls),
+        renew_keys_after: None,
         detect_deadline: Duration::from_secs(10),
         tls_deadline: Duration::from_secs(10),
     };
     (rules, roots)
+}
+
+/// The mux's scope with this range of versions and nothing else.
+fn settings(versions: &[&'static SupportedProtocolVersion]) -> TlsSettings {
+    let speaks = |version| versions.contains(&version);
+    let min = if speaks(&TLS12) { "0x303" } else { "0x304" };
+    let max = if speaks(&TLS13) { "0x304" } else { "0x303" };
+    let ini =
+        format!("[Config]\nST_TLS_MIN_PROTOCOL_VERSION={min}\nST_TLS_MAX_PROTOCOL_VERSION={max}\n");
+    let sources = Sources {
+        ini: Some(IniFile {
+            path: "sametime.ini".into(),
+            bytes: ini.into_bytes(),
+        }),
+        ..Sources::default()
+    };
+    config::load(sources).unwrap().0.tls.mux
 }
 
 fn connector(roots: RootCertStore, versions: &[&'static SupportedProtocolVersion]) -> TlsConnector {
@@ -431,4 +458,50 @@ async fn a_stream_closes_in_order_with_a_part_of_a_handshake_message_in_hand() {
     let (close_notify, count) = meet(&rules, client, server).await;
     assert_eq!(close_notify, (21, b"\x01\x00".to_vec()));
     assert_eq!(count, 3);
+}
+
+/// `docs/domain/tls-scopes.md` 12, `SESSION_CACHE_TIME`: here it is over at once.
+#[tokio::test]
+async fn old_keys_are_renewed_before_the_next_answer() {
+    let (mut rules, roots) = rules(true, Some(BOTH));
+    rules.renew_keys_after = Some(Duration::ZERO);
+    let client = async |socket| {
+        let (mut socket, mut tx, mut rx) = by_hand(roots, socket).await;
+        socket
+            .write_all(&tx.seal(APPLICATION_DATA, b"question"))
+            .await
+            .unwrap();
+        rx.open(&mut socket).await
+    };
+    let server = async |established: Result<_, Refused>| {
+        let (mut stream, _): (Stream, _) = established.unwrap();
+        let count = stream.read(&mut [0; 16]).await.unwrap();
+        stream.write_all(b"answer").await.unwrap();
+        count
+    };
+    let (first, count) = meet(&rules, client, server).await;
+    assert_eq!(count, 8);
+    // A KeyUpdate that asks for one in return.
+    assert_eq!(first, (HANDSHAKE, b"\x18\x00\x00\x01\x01".to_vec()));
+}
+
+#[tokio::test]
+async fn keys_may_be_renewed_with_every_write_and_no_byte_is_lost() {
+    let (mut rules, roots) = rules(true, Some(BOTH));
+    rules.renew_keys_after = Some(Duration::ZERO);
+    let sent: Vec<u8> = (0..1_000_000_u32).map(|n| (n / 7) as u8).collect();
+    let client = async |socket| {
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = connector(roots, BOTH).connect(name, socket).await.unwrap();
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let write = async {
+            writer.write_all(&sent).await.unwrap();
+            writer.shutdown().await.unwrap();
+        };
+        let mut received = Vec::new();
+        let read = async { reader.read_to_end(&mut received).await.unwrap() };
+        tokio::join!(write, read);
+        received == sent
+    };
+    assert_eq!(meet(&rules, client, echo).await, (true, Transport::Tls13));
 }

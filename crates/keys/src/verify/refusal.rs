@@ -285,7 +285,7 @@ impl Settings {
                 Why::Untrusted,
                 "its signature is not by the issuer that it names".to_owned(),
                 format!(
-                    "put the issuer's present certificate into {}",
+                    "put the issuer's present certificate, or the certificate itself, into {}",
                     self.trust_store
                 ),
             ),
