@@ -152,8 +152,16 @@ fn own_host(config: &Config) -> anyhow::Result<String> {
         Some(id) => (id.value.clone(), format!("ST_COMMUNITY_ID ({})", id.origin)),
         None => (crate::roles::host_name(), "the machine's name".to_owned()),
     };
-    let host = Kind::Host.read(&name);
-    host.map_err(|why| anyhow::anyhow!("{from}: {why}; name the host with --host"))
+    let host = Kind::Host
+        .read(&name)
+        .map_err(|why| anyhow::anyhow!("{from}: {why}; name the host with --host"))?;
+    if !host.contains(['.', ':']) {
+        eprintln!(
+            "isochron: note: the host is {host}, {from}; clients compare it letter by letter, so if theirs is longer, \
+             name it with --host"
+        );
+    }
+    Ok(host)
 }
 
 fn checked_host(host: &str) -> anyhow::Result<()> {
