@@ -77,10 +77,12 @@ pub fn without_setting(bytes: &[u8], section: &str, key: &str) -> Vec<u8> {
         // Such a file is refused, so nothing was read from it.
         return bytes.to_vec();
     };
+    let content = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut kept = Vec::with_capacity(bytes.len());
+    kept.extend_from_slice(&bytes[..text.len() - content.len()]);
     let mut is_in_section = false;
-    for raw in text.split_inclusive('\n') {
-        let line = raw.trim_start_matches('\u{feff}').trim();
+    for raw in content.split_inclusive('\n') {
+        let line = raw.trim();
         if let Some(name) = section_name(line) {
             is_in_section = section_id(name) == section_id(section);
         }

@@ -44,7 +44,7 @@ pub use reference::reference;
 pub use scoped::{Scoped, Secret};
 pub use tls::{
     ClientAuth, Scope, SecurityLevel, SessionCache, StoreSettings, StoreType, TlsScopes,
-    TlsSettings, TlsVersion, TlsVersions,
+    TlsSettings, TlsVersion, TlsVersions, advice,
 };
 
 pub use xml::{XML_BYTES_MAX, XmlFile};

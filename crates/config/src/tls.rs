@@ -2,6 +2,7 @@
 //!
 //! Source: `docs/domain/tls-scopes.md` 1 to 8 and 16.
 
+mod advice;
 mod resolve;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use crate::loader::{Item, Values};
 use crate::scoped::{Scoped, Secret};
 use crate::settings::CONFIG;
 
+pub use advice::advice;
 pub(crate) use resolve::{in_force, scopes};
 
 /// For which connections a TLS setting counts.

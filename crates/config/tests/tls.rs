@@ -314,6 +314,11 @@ fn what_has_no_effect_or_is_unwise_is_noted() {
             "sametime.ini:2: STMUX_TLS_KEY_STORE_PASSWORD has no effect, because no store file is named",
         ),
         (
+            "ST_TLS_HOST_CHECK=0\nSTLDAP_TLS_TRUST_STORE_FILE=/t.p12",
+            "sametime.ini:2: ST_TLS_HOST_CHECK=0: on connections of the scope ldap any certificate of a trusted \
+             authority is accepted, whatever host it is for; a list in STLDAP_TLS_TRUSTED_HOSTS would be narrower",
+        ),
+        (
             "STLDAP_TLS_CLIENT_AUTH=1",
             "sametime.ini:2: STLDAP_TLS_CLIENT_AUTH has no effect: connections to the directory are outbound",
         ),
@@ -329,6 +334,28 @@ fn what_has_no_effect_or_is_unwise_is_noted() {
     ] {
         assert_eq!(good(lines).1, [expected], "{lines}");
     }
+}
+
+#[test]
+fn advice_is_given_for_what_is_in_use_and_could_be_better() {
+    let advice = |lines: &str| {
+        let notes = config::advice(&good(lines).0);
+        notes.iter().map(Note::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        advice("ST_TLS_KEY_STORE_PASSWORD=k\nSTMUX_TLS_KEY_STORE_FILE=/mux.p12\n"),
+        [
+            "mux: the security level is 0, so weak keys are only warned of; STMUX_TLS_SECURITY_LEVEL=2 is \
+             recommended",
+            "mux: TLS 1.3 is not offered; STMUX_TLS_MAX_PROTOCOL_VERSION=0x304 is recommended",
+            "sametime.ini:2: ST_TLS_KEY_STORE_PASSWORD stands in clear text; ST_TLS_KEY_STORE_PASSWORD_FILE or \
+             ST_TLS_KEY_STORE_PASSWORD_STASH_FILE keeps it elsewhere",
+            "clients without TLS are served on port 1533; VPMX_PORT=0 turns them away once all use TLS",
+        ]
+    );
+    let lines = "STMUX_TLS_MODE=strict\nST_TLS_SECURITY_LEVEL=2\nST_TLS_MAX_PROTOCOL_VERSION=0x304\n\
+        ST_TLS_KEY_STORE_FILE=/k.p12\nST_TLS_KEY_STORE_PASSWORD_FILE=/run/k\n";
+    assert!(advice(lines).is_empty(), "{:?}", advice(lines));
 }
 
 #[test]

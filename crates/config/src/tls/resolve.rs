@@ -3,11 +3,11 @@
 //! Source: `docs/domain/tls-scopes.md` 3, 7, 8, 16 to 18.
 
 use super::{ClientAuth, Scope, SessionCache, StoreSettings, TlsScopes, TlsSettings, TlsVersions};
-use crate::Accepts;
 use crate::listen::Listen;
 use crate::loader::{Faulted, Loader};
 use crate::scoped::Scoped;
 use crate::settings::tls::{self as rows, Mirror, StoreRows};
+use crate::{Accepts, Note};
 
 /// The settings of every scope; `None` if a fault was recorded.
 pub(crate) fn scopes(loader: &mut Loader) -> Option<TlsScopes> {
@@ -190,6 +190,9 @@ pub(crate) fn in_force(loader: &mut Loader, tls: &TlsScopes, listeners: &[Listen
     if tls.server.key_store.is_some() {
         inbound(loader, &tls.server);
     }
+    for settings in [&tls.server, &tls.ldap] {
+        unchecked_host(loader, settings);
+    }
     for settings in tls.iter() {
         same_file(loader, settings);
         idle(loader, settings);
@@ -218,6 +221,23 @@ fn inbound(loader: &mut Loader, settings: &TlsSettings) {
     }
 }
 
+/// A host check that is switched off is said at each start.
+///
+/// Source: `docs/domain/tls-scopes.md` 18.4.
+fn unchecked_host(loader: &mut Loader, settings: &TlsSettings) {
+    let check = &settings.host_check;
+    if !check.value && settings.trust_store.is_some() && settings.trusted_hosts.is_none() {
+        let text = format!(
+            "{}=0: on connections of the scope {} any certificate of a trusted authority is accepted, whatever host \
+             it is for; a list in {} would be narrower",
+            check.name,
+            settings.scope,
+            rows::TRUSTED_HOSTS.row.name_in(settings.scope)
+        );
+        loader.push_note(check.note(text));
+    }
+}
+
 /// A store that holds the private key need not be opened by everything that only checks peers.
 fn same_file(loader: &mut Loader, settings: &TlsSettings) {
     if let (Some(keys), Some(trust)) = (&settings.key_store, &settings.trust_store)
@@ -243,7 +263,7 @@ fn idle(loader: &mut Loader, settings: &TlsSettings) {
                 Scope::Ldap => "connections to the directory are outbound",
                 _ => "these connections are inbound",
             };
-            loader.push_note(crate::Note {
+            loader.push_note(Note {
                 text: format!("{name} has no effect: {what}"),
                 origin,
             });
