@@ -1,6 +1,7 @@
 //! Keys and certificates: from files to what a TLS server shows, and back.
 #![forbid(unsafe_code)]
 
+pub mod decryption;
 pub mod export;
 pub mod facts;
 pub mod files;

@@ -73,6 +73,18 @@ pub fn load_or_create(
     Ok((identity, Outcome::Loaded))
 }
 
+/// The certificate of the data folder if one was made already; nothing is changed.
+///
+/// # Errors
+/// As [`load_or_create`], but for an expired pair, which is given as it is.
+pub fn present(dir: &Path) -> Result<Option<Identity>, Error> {
+    let (certificate, key) = (dir.join(CERTIFICATE_FILE), dir.join(KEY_FILE));
+    match exists(&certificate)? && exists(&key)? {
+        true => load(&certificate, &key).map(Some),
+        false => Ok(None),
+    }
+}
+
 fn exists(path: &Path) -> Result<bool, Error> {
     path.try_exists().map_err(|cause| Error::File {
         path: path.to_owned(),

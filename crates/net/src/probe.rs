@@ -2,7 +2,12 @@
 //!
 //! For commands and tests; a probe carries no data and its connection is thrown away.
 
+mod offers;
+
+pub use offers::offers;
+
 use crate::accept::{Rules, establish};
+use crate::suites;
 use crate::tls::{ClientRules, Failure, Handshake, anybody};
 use config::{Fault, TlsSettings};
 use keys::Material;
@@ -87,7 +92,8 @@ pub async fn by_rules(
 
 /// Shakes hands with everything that the TLS library has, and believes whatever certificate is shown.
 pub async fn by_anything(socket: TcpStream, host: &str) -> Seen {
-    watched(socket, host, anybody).await
+    let all: Vec<_> = suites::all().collect();
+    watched(socket, host, |watch| anybody(&all, watch)).await
 }
 
 /// What came of a server and a client that met.

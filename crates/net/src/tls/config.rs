@@ -19,7 +19,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoClientAuth, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, NamedGroup, ProtocolVersion, ServerConfig,
+    CipherSuite, ClientConfig, DigitallySignedStruct, NamedGroup, ProtocolVersion, ServerConfig,
     SignatureScheme, SupportedCipherSuite,
 };
 use std::sync::Arc;
@@ -144,11 +144,15 @@ impl ClientRules {
     }
 }
 
-/// A client that speaks everything the library has and believes everybody: for looking at a server, never for use.
+/// A client that speaks whatever these suites allow and believes everybody: for looking at a server, never for use.
 pub(crate) fn anybody(
+    suites: &[CipherSuite],
     watch: impl FnOnce(Arc<dyn ServerCertVerifier>) -> Arc<dyn ServerCertVerifier>,
 ) -> ClientConfig {
     let mut provider = aws_lc_rs::default_provider();
+    provider
+        .cipher_suites
+        .retain(|suite| suites.contains(&suite.suite()));
     prefer_hybrids(&mut provider);
     let algorithms = provider.signature_verification_algorithms;
     let verifier = watch(Arc::new(Anybody(algorithms)));
