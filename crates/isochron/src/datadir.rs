@@ -104,10 +104,9 @@ impl DataDir {
         }
     }
 
-    /// The settings to read: those of `--config`, else those in the folder if there are any.
-    pub(crate) fn settings_file(&self, given: Option<&Path>) -> Option<PathBuf> {
-        let own = || Some(self.path.join(SETTINGS_FILE)).filter(|file| file.exists());
-        given.map(Path::to_owned).or_else(own)
+    /// The settings in the folder, also where there are none yet.
+    pub(crate) fn own_settings_file(&self) -> PathBuf {
+        self.path.join(SETTINGS_FILE)
     }
 
     /// Where it is.
@@ -179,23 +178,5 @@ mod tests {
         assert!(data.lock_within(Duration::ZERO).unwrap().is_none());
         drop(lock);
         assert!(data.lock_within(Duration::ZERO).unwrap().is_some());
-    }
-
-    #[test]
-    fn settings_in_the_folder_are_the_default() {
-        let place = tempfile::tempdir().unwrap();
-        let data = DataDir {
-            path: place.path().to_owned(),
-        };
-        assert_eq!(data.settings_file(None), None);
-        assert_eq!(
-            data.settings_file(Some(Path::new("x.ini"))),
-            Some(PathBuf::from("x.ini"))
-        );
-        std::fs::write(place.path().join("sametime.ini"), "").unwrap();
-        assert_eq!(
-            data.settings_file(None),
-            Some(place.path().join("sametime.ini"))
-        );
     }
 }

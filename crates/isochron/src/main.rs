@@ -7,14 +7,17 @@ mod control;
 mod datadir;
 mod demo;
 mod health;
+mod inputs;
 mod logging;
+mod reload;
 mod roles;
+mod secure;
 
 use crate::cli::{Cli, Command, Global};
 use crate::datadir::DataDir;
+use crate::inputs::Inputs;
 use anyhow::anyhow;
 use clap::Parser;
-use config::{Config, IniFile, Sources};
 use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -52,8 +55,12 @@ enum Failure {
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
+    /// Faults of the settings keep their form, however deep they were met.
     fn from(error: E) -> Self {
-        Self::Other(error.into())
+        match error.into().downcast() {
+            Ok(faults) => Self::Faults(faults),
+            Err(error) => Self::Other(error),
+        }
     }
 }
 
@@ -62,7 +69,9 @@ fn try_serve(global: &Global, demo: bool) -> Result<(), Failure> {
         true => DataDir::of_demo(global.data.as_deref()),
         false => DataDir::of_server(global.data.as_deref())?,
     };
-    let (config, notes) = load(global, &data)?;
+    let inputs = Inputs::new(global.config.as_deref(), &data);
+    let sources = inputs.read().map_err(Failure::Faults)?;
+    let (config, notes) = config::load(sources.clone()).map_err(Failure::Faults)?;
     data.create()?;
     let Some(lock) = data.lock_within(LOCK_PATIENCE)? else {
         let path = data.path().display();
@@ -78,6 +87,8 @@ fn try_serve(global: &Global, demo: bool) -> Result<(), Failure> {
     let start = roles::Start {
         data: data.path(),
         demo,
+        inputs,
+        sources,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -85,20 +96,4 @@ fn try_serve(global: &Global, demo: bool) -> Result<(), Failure> {
     runtime.block_on(roles::run(&config, start, metrics))?;
     drop(lock);
     Ok(())
-}
-
-/// The settings, from the file that the command line names or the one in the data folder.
-fn load(global: &Global, data: &DataDir) -> Result<(Config, Vec<config::Note>), Failure> {
-    let file = data.settings_file(global.config.as_deref());
-    let ini = file
-        .map(|path| IniFile::read(&path))
-        .transpose()
-        .map_err(Failure::Faults)?;
-    let environment = config::process_environment();
-    let sources = Sources {
-        ini,
-        environment,
-        ..Sources::default()
-    };
-    config::load(sources).map_err(Failure::Faults)
 }

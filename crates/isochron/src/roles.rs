@@ -1,12 +1,14 @@
 //! The wiring: every room built once and handed to those that need it, from start to an orderly stop.
 
 use crate::health::{self, Readiness};
+use crate::inputs::Inputs;
+use crate::reload::{self, Reload, Started};
+use crate::secure::secure;
 use crate::{control, demo};
 use anyhow::{Context, anyhow};
 use community::{Community, Options};
-use config::{Accepts, Config, Listen, Origin, Pii, TlsVersion, WeakestAuth};
+use config::{Accepts, Config, Listen, Origin, Pii, Sources, WeakestAuth};
 use identity::Directory;
-use keys::self_signed::{self, Outcome};
 use metrics_exporter_prometheus::PrometheusHandle;
 use mux::{Mux, Phase};
 use net::accept::Rules;
@@ -30,6 +32,10 @@ pub(crate) struct Start<'a> {
     pub(crate) data: &'a Path,
     /// Demo people are added, and a text tells how to connect.
     pub(crate) demo: bool,
+    /// Where the settings come from, for a reload.
+    pub(crate) inputs: Inputs,
+    /// What they said at the start.
+    pub(crate) sources: Sources,
 }
 
 /// Runs all roles in this process until it is told to stop.
@@ -42,6 +48,8 @@ pub(crate) async fn run(
     metrics: PrometheusHandle,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
+    // From the first moment: before, the signal would end the process.
+    let hangup = reload::hangup()?;
 
     let pii = Pii::new(config.log.personal_data.value);
     let host = host_name();
@@ -59,7 +67,12 @@ pub(crate) async fn run(
 
     // Everything that can fail is tried before the first client is served.
     let listeners = listen(config)?;
-    let tls = tls(config, start.data, &host)?;
+    let watch = reload::watch(&start.inputs, &start.sources, config, start.data);
+    let secured = secure(config, start.data, &host, SystemTime::now())?;
+    for note in &secured.notes {
+        tracing::warn!("{note}");
+    }
+    reload::say_shown(&secured);
     let health_listener = health::listen(&config.health).await?;
     let control = control::listen(start.data)?;
     let demo_password = match start.demo {
@@ -71,8 +84,14 @@ pub(crate) async fn run(
     let (readiness, is_ready) = watch::channel(Readiness::Starting);
     let mux = Mux::new(config.mux.capacity.value, pii);
     let mut doors = JoinSet::new();
+    let mut rule_senders = Vec::new();
     for (listener, listen) in listeners {
-        let (_, rules) = watch::channel(Arc::new(rules(config, listen.accepts, tls.as_ref())));
+        let (sender, rules) = watch::channel(Arc::new(rules(
+            config,
+            listen.accepts,
+            secured.mux.as_ref(),
+        )));
+        rule_senders.push(sender);
         let community = community.clone();
         let serve = move |stream, opened| community.serve(stream, opened);
         doors.spawn(Arc::clone(&mux).listen(listener, rules, told.clone(), serve));
@@ -85,13 +104,25 @@ pub(crate) async fn run(
     helpers.spawn(control::serve(control, directory, community.clone()));
     helpers.spawn(upkeep(metrics));
 
+    let fingerprint = secured.shown.first().map(|shown| shown.fingerprint.clone());
+    let started = Started {
+        sources: start.sources,
+        listeners: config.mux.listeners.clone(),
+    };
+    let reload = Reload::new(
+        start.inputs,
+        start.data.to_owned(),
+        host,
+        started,
+        watch,
+        secured,
+        rule_senders,
+    );
+    helpers.spawn(reload.run(hangup));
+
     readiness.send_replace(Readiness::Ready);
     if let Some(password) = demo_password {
-        demo::tell(
-            config,
-            tls.as_ref().map(|tls| tls.fingerprint.as_str()),
-            &password,
-        )?;
+        demo::tell(config, fingerprint.as_deref(), &password)?;
     }
     say_ready()?;
 
@@ -199,57 +230,12 @@ fn listen(config: &Config) -> anyhow::Result<Vec<(TcpListener, &Listen)>> {
     Ok(listeners)
 }
 
-struct Tls {
-    config: Arc<ServerConfig>,
-    fingerprint: String,
-}
-
-/// The TLS side of the listeners, if any of them takes TLS.
-fn tls(config: &Config, data: &Path, host: &str) -> anyhow::Result<Option<Tls>> {
-    if config
-        .mux
-        .listeners
-        .iter()
-        .all(|listen| listen.accepts == Accepts::Legacy)
-    {
-        return Ok(None);
-    }
-    let (identity, outcome) =
-        self_signed::load_or_create(data, &[host.to_owned()], SystemTime::now())?;
-    let fingerprint = identity.fingerprint_display();
-    match outcome {
-        Outcome::Loaded => {}
-        Outcome::Created => tracing::info!("a self-signed certificate was made"),
-        Outcome::Renewed => tracing::warn!(
-            "the self-signed certificate had expired and a new one was made; \
-             tell people its fingerprint"
-        ),
-    }
-    tracing::info!(
-        sha256 = fingerprint,
-        "clients on TLS are shown the self-signed certificate mux.crt"
-    );
-    let versions = &config.tls.mux.versions;
-    let mut offered = Vec::new();
-    if versions.max.value >= TlsVersion::Tls13 {
-        offered.push(&rustls::version::TLS13);
-    }
-    if versions.min.value <= TlsVersion::Tls12 {
-        offered.push(&rustls::version::TLS12);
-    }
-    let config = net::tls::server_config(identity.certified_key()?, &offered)?;
-    Ok(Some(Tls {
-        config,
-        fingerprint,
-    }))
-}
-
-fn rules(config: &Config, accepts: Accepts, tls: Option<&Tls>) -> Rules {
+/// What a listener goes by, with the TLS rules that are in force at its start.
+fn rules(config: &Config, accepts: Accepts, tls: Option<&Arc<ServerConfig>>) -> Rules {
     Rules {
         legacy: accepts != Accepts::Tls,
-        tls: tls
-            .filter(|_| accepts != Accepts::Legacy)
-            .map(|tls| Arc::clone(&tls.config)),
+        tls: tls.filter(|_| accepts != Accepts::Legacy).cloned(),
+        renew_keys_after: net::tls::renew_keys_after(&config.tls.mux),
         detect_deadline: config.mux.detect_timeout.value,
         tls_deadline: config.mux.tls_timeout.value,
     }

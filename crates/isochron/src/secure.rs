@@ -1,0 +1,324 @@
+//! TLS for every scope: what the settings name is loaded and checked, and the front door gets its rules.
+//!
+//! Start, reload and `isochron config check` go through [`secure`], so that they agree on what is good.
+
+use config::{Accepts, Config, Fault, Faults, Note, Origin, Scope, TlsSettings};
+use keys::facts::Facts;
+use keys::self_signed::{self, Outcome};
+use keys::stash::{self, Removable};
+use keys::{Identity, Material, Role};
+use rustls::ServerConfig;
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// What the settings and the files they name come to.
+pub(crate) struct Secured {
+    /// The rules for clients with TLS; `None` where no listener takes any.
+    pub(crate) mux: Option<Arc<ServerConfig>>,
+    /// The certificates that clients are shown, of [`Scope::Mux`].
+    pub(crate) shown: Vec<Shown>,
+    /// Every certificate that can expire, also those that are trusted.
+    pub(crate) certificates: Vec<Certificate>,
+    /// What somebody should know.
+    pub(crate) notes: Vec<Note>,
+}
+
+/// A certificate that clients are shown.
+pub(crate) struct Shown {
+    /// Whose it is.
+    pub(crate) subject: String,
+    /// Its SHA-256 digest, as OpenSSL prints it.
+    pub(crate) fingerprint: String,
+    /// Where it comes from: a setting, or the data folder.
+    pub(crate) from: String,
+}
+
+/// A certificate of a scope.
+pub(crate) struct Certificate {
+    /// Whose settings name it.
+    pub(crate) scope: Scope,
+    /// Which of the scope's stores holds it.
+    pub(crate) store: StoreKind,
+    /// Whose it is.
+    pub(crate) subject: String,
+    /// Its SHA-256 digest.
+    pub(crate) fingerprint: String,
+    /// When it expires.
+    pub(crate) not_after: SystemTime,
+}
+
+/// Which of a scope's two stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum StoreKind {
+    /// What the server shows.
+    Key,
+    /// What it trusts.
+    Trust,
+}
+
+impl StoreKind {
+    /// As metrics and logs say it.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Trust => "trust",
+        }
+    }
+}
+
+impl fmt::Display for StoreKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+/// Whether any listener takes TLS.
+pub(crate) fn takes_tls(config: &Config) -> bool {
+    let mut listeners = config.mux.listeners.iter();
+    listeners.any(|listen| listen.accepts != Accepts::Legacy)
+}
+
+/// The files that [`secure`] reads or looks for.
+pub(crate) fn files(config: &Config, data: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = config.tls.iter().flat_map(keys::files).collect();
+    if takes_tls(config) && config.tls.mux.key_store.is_none() {
+        files.extend(
+            [self_signed::CERTIFICATE_FILE, self_signed::KEY_FILE].map(|file| data.join(file)),
+        );
+    }
+    files.sort_unstable();
+    files.dedup();
+    files
+}
+
+/// Loads and checks the stores of every scope, also of those that no connection uses yet: a store that is named
+/// and unusable stops the start, and not the day on which it is needed. Passwords go into their stash files.
+///
+/// # Errors
+/// All faults, each once although several scopes may share a store.
+pub(crate) fn secure(
+    config: &Config,
+    data: &Path,
+    host: &str,
+    now: SystemTime,
+) -> Result<Secured, Faults> {
+    let mut secured = check(config, data, host, now)?;
+    secured.notes.extend(keep_stashes(config)?);
+    Ok(secured)
+}
+
+/// The same for a command that only looks: nothing is stashed.
+///
+/// # Errors
+/// As [`secure`].
+pub(crate) fn check(
+    config: &Config,
+    data: &Path,
+    host: &str,
+    now: SystemTime,
+) -> Result<Secured, Faults> {
+    let mut secured = Secured {
+        mux: None,
+        shown: Vec::new(),
+        certificates: Vec::new(),
+        notes: Vec::new(),
+    };
+    let mut faults: Vec<Fault> = Vec::new();
+    for settings in config.tls.iter() {
+        if let Err(found) = secured.scope(config, settings, data, host, now) {
+            faults.extend(found);
+        }
+    }
+    if !faults.is_empty() {
+        return Err(Faults::from(each_once(faults)));
+    }
+    secured.notes = each_once(secured.notes);
+    Ok(secured)
+}
+
+/// Without what was said before, in the order in which it was said.
+fn each_once<T: PartialEq>(all: Vec<T>) -> Vec<T> {
+    let mut once: Vec<T> = Vec::new();
+    for one in all {
+        if !once.contains(&one) {
+            once.push(one);
+        }
+    }
+    once
+}
+
+/// Keeps the stash files up to date, and takes out of `sametime.ini` what is in them now. The stores have been
+/// opened with these passwords.
+fn keep_stashes(config: &Config) -> Result<Vec<Note>, Faults> {
+    let mut notes = Vec::new();
+    let stores = config
+        .tls
+        .iter()
+        .flat_map(|settings| [&settings.key_store, &settings.trust_store]);
+    let mut removable: Vec<Removable> = Vec::new();
+    for store in stores.flatten() {
+        let kept = stash::keep(store).map_err(|fault| Faults::from(vec![*fault]))?;
+        let Some(kept) = kept else { continue };
+        notes.push(kept.note);
+        removable.extend(kept.removable);
+    }
+    for line in each_once(removable) {
+        if let Err(error) = take_out(&line) {
+            notes.push(Note {
+                text: format!("{} could not be taken out of it: {error}", line.name),
+                origin: Origin::File {
+                    path: line.path,
+                    line: 0,
+                },
+            });
+        }
+    }
+    Ok(each_once(notes))
+}
+
+/// Rewrites the file without the line, whole or not at all, for the same people to read.
+fn take_out(line: &Removable) -> io::Result<()> {
+    // A link is followed, so that the file it names is replaced and not the link.
+    let path = line.path.canonicalize()?;
+    let bytes = fs::read(&path)?;
+    let without = config::without_setting(&bytes, line.section, &line.name);
+    let unfinished = path.with_extension("ini.new");
+    let write = || {
+        let _ = fs::remove_file(&unfinished);
+        let mode = fs::metadata(&path)?.permissions();
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&unfinished)?;
+        file.write_all(&without)?;
+        file.set_permissions(mode)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, &path)
+    };
+    write().inspect_err(|_| {
+        let _ = fs::remove_file(&unfinished);
+    })
+}
+
+/// What the scope's settings name. None of the stores is asked for here: the front door makes a certificate of
+/// its own, and whoever connects elsewhere says what it misses.
+fn load(settings: &TlsSettings, now: SystemTime) -> Result<Material, Vec<Fault>> {
+    match (&settings.key_store, &settings.trust_store) {
+        (Some(_), _) => keys::load(settings, Role::Server, now),
+        (None, Some(_)) => keys::load(settings, Role::Client, now),
+        (None, None) => Ok(Material {
+            identities: Vec::new(),
+            trusted: Vec::new(),
+            notes: Vec::new(),
+        }),
+    }
+}
+
+impl Secured {
+    fn scope(
+        &mut self,
+        config: &Config,
+        settings: &TlsSettings,
+        data: &Path,
+        host: &str,
+        now: SystemTime,
+    ) -> Result<(), Vec<Fault>> {
+        let mut material = load(settings, now)?;
+        self.notes.append(&mut material.notes);
+        let is_door = settings.scope == Scope::Mux && takes_tls(config);
+        let from = match &settings.key_store {
+            Some(store) => {
+                let file = store.file.value.display();
+                format!("{file} ({}, {})", store.file.name, store.file.origin)
+            }
+            None if is_door => {
+                let made = self
+                    .self_signed(data, host, now)
+                    .map_err(|fault| vec![*fault])?;
+                material.identities.push(made);
+                format!(
+                    "{} (self-signed)",
+                    data.join(self_signed::CERTIFICATE_FILE).display()
+                )
+            }
+            None => String::new(),
+        };
+        self.remember(settings.scope, &material, &from);
+        if is_door {
+            let (rules, mut notes) = net::tls::server_config(settings, &material)?;
+            self.notes.append(&mut notes);
+            self.mux = Some(rules);
+        } else if settings.scope == Scope::Server && settings.key_store.is_some() {
+            // Nobody listens on 1516 in one process; that it could be is checked all the same.
+            let (_, mut notes) = net::tls::server_config(settings, &material)?;
+            self.notes.append(&mut notes);
+        }
+        Ok(())
+    }
+
+    /// The certificate of a server that has been given none.
+    fn self_signed(
+        &mut self,
+        data: &Path,
+        host: &str,
+        now: SystemTime,
+    ) -> Result<Identity, Box<Fault>> {
+        let origin = Origin::File {
+            path: data.join(self_signed::CERTIFICATE_FILE),
+            line: 0,
+        };
+        let (identity, outcome) = self_signed::load_or_create(data, &[host.to_owned()], now)
+            .map_err(|error| {
+                let expected = "a sound pair, none at all so that one is made, or a key store of your own \
+                    (STMUX_TLS_KEY_STORE_FILE)";
+                Fault::new("the self-signed certificate", origin.clone(), error.to_string(), expected)
+            })?;
+        let text = match outcome {
+            Outcome::Loaded => None,
+            Outcome::Created => Some("a self-signed certificate was made"),
+            Outcome::Renewed => Some(
+                "the self-signed certificate had expired and a new one was made; tell people its fingerprint",
+            ),
+        };
+        self.notes.extend(text.map(|text| Note {
+            text: text.to_owned(),
+            origin,
+        }));
+        Ok(identity)
+    }
+
+    fn remember(&mut self, scope: Scope, material: &Material, from: &str) {
+        let own = material.identities.iter().map(Identity::certificate);
+        let own = own.map(|certificate| (StoreKind::Key, certificate));
+        let trusted = material
+            .trusted
+            .iter()
+            .map(|certificate| (StoreKind::Trust, certificate));
+        for (store, certificate) in own.chain(trusted) {
+            // What cannot be read was refused, or noted, when the store was opened.
+            let Ok(facts) = Facts::of(certificate) else {
+                continue;
+            };
+            if scope == Scope::Mux && store == StoreKind::Key {
+                self.shown.push(Shown {
+                    subject: facts.subject.clone(),
+                    fingerprint: facts.fingerprint(),
+                    from: from.to_owned(),
+                });
+            }
+            self.certificates.push(Certificate {
+                scope,
+                store,
+                fingerprint: facts.fingerprint(),
+                subject: facts.subject,
+                not_after: facts.not_after,
+            });
+        }
+    }
+}
