@@ -10,6 +10,7 @@ mod user;
 use crate::cli::{Admin, Global};
 use crate::control::Answer;
 use crate::datadir::DataDir;
+use crate::inputs::Inputs;
 use config::{Config, Faults};
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -45,11 +46,9 @@ pub(crate) fn dispatch(command: Admin, global: &Global) -> ExitCode {
 
 /// The settings of the server; faults in them come with their source lines.
 fn settings(global: &Global, data: &DataDir) -> anyhow::Result<Config> {
-    match crate::load(global, data) {
-        Ok((config, _)) => Ok(config),
-        Err(crate::Failure::Faults(faults)) => Err(faults.into()),
-        Err(crate::Failure::Other(error)) => Err(error),
-    }
+    let sources = Inputs::new(global.config.as_deref(), data).read()?;
+    let (config, _) = config::load(sources)?;
+    Ok(config)
 }
 
 /// Prints what a command has to say. A reader that has seen enough, such as `head`, is no fault.
