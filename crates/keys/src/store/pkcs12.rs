@@ -35,6 +35,10 @@ pub(super) fn open(bytes: &[u8], passwords: &Passwords<'_>) -> Result<Store, Ope
     }
     let safe = content.octets()?;
     let mac = pfx.optional(SEQUENCE)?;
+    if !pfx.is_empty() {
+        // Passing it over would be passing over a check value whose tag was changed.
+        return Err(NOT_AS_EXPECTED);
+    }
 
     let mut work = Work::new();
     let mut outcome = Err(OpenError::WrongPassword);
