@@ -15,11 +15,11 @@ const RECORD: &str = "docs/full-test.md";
 pub(crate) fn run() -> Result<()> {
     let mut steps = crate::test();
     steps.extend([
-        // A hundred times the everyday number of cases.
+        // A hundred times the everyday number of cases, and key stores in all combinations.
         Step::cargo_with(
             "property tests, long",
             "test --workspace --exclude isochron-tests --exclude isochron-fuzz --release",
-            &[("PROPTEST_CASES", "25600")],
+            &[("PROPTEST_CASES", "25600"), ("ISOCHRON_FULL", "1")],
         ),
         Step::cargo_with(
             "scanners, long",

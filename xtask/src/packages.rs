@@ -24,7 +24,7 @@ enum Probe {
 }
 
 /// Everything the tests need. A new tool in a test is a new row here.
-const PACKAGES: [Package; 16] = [
+const PACKAGES: [Package; 17] = [
     Package {
         debian: "gcc",
         probe: Probe::Program("cc"),
@@ -79,6 +79,11 @@ const PACKAGES: [Package; 16] = [
         debian: "openjdk-17-jdk-headless",
         probe: Probe::Program("keytool"),
         needed_for: "stores of keytool, and the TLS of Java",
+    },
+    Package {
+        debian: "libnss3-tools",
+        probe: Probe::Program("pk12util"),
+        needed_for: "key stores as browsers export them",
     },
     Package {
         debian: "testssl.sh",
