@@ -111,10 +111,12 @@ impl Reload {
     }
 
     fn turn(&mut self, signal: Option<&'static str>) {
-        let changed = self.watch.changed();
         let why = match signal {
-            Some(signal) => signal,
-            None if changed => "a file changed",
+            Some(signal) => {
+                self.watch.read_now();
+                signal
+            }
+            None if self.watch.changed() => "a file changed",
             None => return,
         };
         let outcome = match self.take() {

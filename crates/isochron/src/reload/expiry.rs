@@ -34,8 +34,13 @@ impl Expiry {
             gauge!("isochron_tls_certificate_expiry_days", &labels).set(days as f64);
         }
         for (certificate, days) in self.due(certificates, now) {
+            let same = certificates
+                .iter()
+                .filter(|other| other.fingerprint == certificate.fingerprint);
+            let mut scopes: Vec<&str> = same.map(|other| other.scope.word()).collect();
+            scopes.dedup();
+            let scopes = scopes.join(",");
             let Certificate {
-                scope,
                 store,
                 subject,
                 fingerprint,
@@ -47,7 +52,14 @@ impl Expiry {
                 1 => "expires in 1 day".to_owned(),
                 days => format!("expires in {days} days"),
             };
-            tracing::warn!(%scope, %store, subject, sha256 = fingerprint, days, "a certificate {when}");
+            tracing::warn!(
+                scopes,
+                %store,
+                subject,
+                sha256 = fingerprint,
+                days,
+                "a certificate {when}"
+            );
         }
     }
 
