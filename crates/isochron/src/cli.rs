@@ -1,6 +1,14 @@
 //! The command line: what can be asked, as types.
 
 pub(crate) mod client_config;
+pub(crate) mod config;
+mod stores;
+mod tls;
+
+pub(crate) use stores::{
+    Export, Fetch, Import, KeyName, Keystore, Names, NewKey, ReadStore, StorePassword, Truststore,
+};
+pub(crate) use tls::{ScopeName, Target, Tls};
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -54,6 +62,18 @@ pub(crate) enum Admin {
     Group(Group),
     /// Who is logged in, and how they are connected
     Sessions(Sessions),
+    /// Keys and their certificates
+    #[command(subcommand)]
+    Keystore(Keystore),
+    /// Certificates that are trusted
+    #[command(subcommand)]
+    Truststore(Truststore),
+    /// The settings: what is in force, and whether a server would start with it
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// The TLS of every connection: what is in force, whether it works, what another server offers
+    #[command(subcommand)]
+    Tls(Tls),
     /// The files that tell clients how to connect
     #[command(subcommand)]
     ClientConfig(client_config::ClientConfig),

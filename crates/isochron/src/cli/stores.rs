@@ -113,7 +113,12 @@ pub(crate) struct Import {
     #[arg(long, value_name = "FILE", requires = "certificate")]
     pub(crate) chain: Vec<PathBuf>,
     /// Private key (PEM, not encrypted) to take in together with its certificate
-    #[arg(long, value_name = "FILE", requires = "certificate", requires = "alias")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "certificate",
+        requires = "alias"
+    )]
     pub(crate) key: Option<PathBuf>,
     /// Another store, PKCS#12 or JKS, whose keys are taken over
     #[arg(long, value_name = "FILE")]
@@ -289,15 +294,36 @@ mod tests {
     fn what_would_be_a_slip() {
         for (line, why) in [
             ("isochron keystore list", "no store"),
-            ("isochron keystore create k.p12 --alias a --add --force", "keep it or replace it"),
+            (
+                "isochron keystore create k.p12 --alias a --add --force",
+                "keep it or replace it",
+            ),
             ("isochron keystore export k.p12", "nothing to export"),
-            ("isochron keystore export k.p12 --key", "a key on a terminal"),
-            ("isochron keystore export k.p12 --key --chain --out f", "two things"),
+            (
+                "isochron keystore export k.p12 --key",
+                "a key on a terminal",
+            ),
+            (
+                "isochron keystore export k.p12 --key --chain --out f",
+                "two things",
+            ),
             ("isochron keystore import k.p12", "nothing to import"),
-            ("isochron keystore import k.p12 --from a.p12 --certificate c", "two things"),
-            ("isochron keystore import k.p12 --key a.key --alias a", "a key without certificate"),
-            ("isochron truststore fetch h:1 --into t --yes --fingerprint AA", "two answers"),
-            ("isochron truststore list t.p12 --password-stdin --scope ldap", "two passwords"),
+            (
+                "isochron keystore import k.p12 --from a.p12 --certificate c",
+                "two things",
+            ),
+            (
+                "isochron keystore import k.p12 --key a.key --alias a",
+                "a key without certificate",
+            ),
+            (
+                "isochron truststore fetch h:1 --into t --yes --fingerprint AA",
+                "two answers",
+            ),
+            (
+                "isochron truststore list t.p12 --password-stdin --scope ldap",
+                "two passwords",
+            ),
         ] {
             assert!(!parses(line), "{why}: {line}");
         }

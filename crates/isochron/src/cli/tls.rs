@@ -1,6 +1,6 @@
 //! The command line of `isochron tls`.
 
-use super::{Form, ScopeName};
+use super::Form;
 use clap::{Subcommand, ValueEnum};
 
 /// Commands on the TLS of every connection.
@@ -34,6 +34,33 @@ pub(crate) enum Tls {
         #[command(flatten)]
         form: Form,
     },
+}
+
+/// A scope of TLS settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScopeName {
+    /// What counts where a scope has no value of its own
+    Global,
+    /// Clients that connect
+    Mux,
+    /// Server parts that connect to each other
+    Server,
+    /// The directory
+    Ldap,
+    /// The identity provider
+    Saml,
+}
+
+impl From<ScopeName> for config::Scope {
+    fn from(name: ScopeName) -> Self {
+        match name {
+            ScopeName::Global => Self::Global,
+            ScopeName::Mux => Self::Mux,
+            ScopeName::Server => Self::Server,
+            ScopeName::Ldap => Self::Ldap,
+            ScopeName::Saml => Self::Saml,
+        }
+    }
 }
 
 /// What `tls test` tries.

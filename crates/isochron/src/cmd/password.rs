@@ -1,29 +1,69 @@
-//! Asking for a new password without showing it.
+//! Asking for passwords without showing them.
 
 use crate::cli::PasswordSource;
 use anyhow::{Context, bail};
 use identity::HashedPassword;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-use std::io::{self, BufRead, IsTerminal, Stdin};
+use std::fs::File;
+use std::io::{self, BufRead, IsTerminal, Read, Stdin};
+use std::path::Path;
 use zeroize::Zeroizing;
+
+/// More than any password has; a wrong file is not read whole.
+const PASSWORD_BYTES_MAX: u64 = 64 * 1024;
 
 /// Asks for a password, twice on a terminal, and gives its hash.
 ///
 /// # Errors
 /// When there is none, the two differ, or it cannot be used.
 pub(super) fn ask(source: &PasswordSource, user: &str) -> anyhow::Result<HashedPassword> {
-    let stdin = io::stdin();
-    let password = if source.password_stdin || !stdin.is_terminal() {
-        read_line(&stdin)?
-    } else {
-        let first = ask_hidden(&stdin, &format!("New password of {user}: "))?;
-        let second = ask_hidden(&stdin, "Once more: ")?;
-        if first != second {
-            bail!("the two passwords differ");
-        }
-        first
-    };
+    let password = new(source.password_stdin, &format!("New password of {user}: "))?;
     Ok(HashedPassword::of(password.as_bytes())?)
+}
+
+/// Asks for a password that is to be, twice on a terminal.
+///
+/// # Errors
+/// When there is none, or the two differ.
+pub(super) fn new(from_stdin: bool, question: &str) -> anyhow::Result<Zeroizing<String>> {
+    let stdin = io::stdin();
+    if from_stdin || !stdin.is_terminal() {
+        return read_line(&stdin);
+    }
+    let first = ask_hidden(&stdin, question)?;
+    let second = ask_hidden(&stdin, "Once more: ")?;
+    if first != second {
+        bail!("the two passwords differ");
+    }
+    Ok(first)
+}
+
+/// Asks for a password that is there already.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn present(from_stdin: bool, question: &str) -> anyhow::Result<Zeroizing<String>> {
+    let stdin = io::stdin();
+    if from_stdin || !stdin.is_terminal() {
+        return read_line(&stdin);
+    }
+    ask_hidden(&stdin, question)
+}
+
+/// The first line of a file.
+///
+/// # Errors
+/// When it cannot be read or is no text.
+pub(super) fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
+    let refused = || format!("the password cannot be read from {}", path.display());
+    let mut text = Zeroizing::new(String::new());
+    let file = File::open(path).with_context(refused)?;
+    file.take(PASSWORD_BYTES_MAX)
+        .read_to_string(&mut text)
+        .with_context(refused)?;
+    let end = text.find(['\n', '\r']).unwrap_or(text.len());
+    text.truncate(end);
+    Ok(text)
 }
 
 /// A line without its end.

@@ -1,0 +1,57 @@
+//! `isochron tls`: what is in force, whether it works, what another server offers.
+
+mod peer;
+mod probe;
+mod scope;
+mod show;
+mod test;
+
+pub(super) use peer::{Peer, candidate};
+
+use crate::cli::{Target, Tls};
+use crate::datadir::DataDir;
+use config::{Config, Scope};
+use scope::Loaded;
+use std::time::SystemTime;
+
+/// The scopes of connections and messages; the global one only fills their gaps.
+const USED: [Scope; 4] = [Scope::Mux, Scope::Server, Scope::Ldap, Scope::Saml];
+
+pub(super) fn run(command: Tls, config: &Config, data: &DataDir) -> anyhow::Result<()> {
+    let now = SystemTime::now();
+    let load = |scope| Loaded::new(config, scope, data.path(), now);
+    match command {
+        Tls::Show { scope, form } => {
+            let scopes: Vec<Loaded<'_>> = match scope {
+                Some(scope) => vec![load(scope.into())],
+                None => USED.map(load).into(),
+            };
+            show::run(config, &scopes, form.json, now)
+        }
+        Tls::Test { target, form } => {
+            let scopes = match target {
+                Target::Mux => vec![Scope::Mux],
+                Target::Server => vec![Scope::Server],
+                Target::Ldap => vec![Scope::Ldap],
+                Target::Saml => vec![Scope::Saml],
+                Target::All => USED.to_vec(),
+            };
+            let scopes: Vec<Loaded<'_>> = scopes.into_iter().map(load).collect();
+            let all = target == Target::All;
+            block_on(test::run(config, &scopes, all, form.json, now))?
+        }
+        Tls::Probe { peer, scope, form } => {
+            let peer = Peer::parse(&peer)?;
+            let loaded = load(scope.into());
+            block_on(probe::run(&peer, scope, &loaded, form.json, now))?
+        }
+    }
+}
+
+/// Waits for what connects somewhere.
+pub(super) fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(work))
+}

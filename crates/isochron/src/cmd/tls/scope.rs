@@ -1,0 +1,195 @@
+//! A scope with everything that its settings name, loaded as a start would load it.
+
+use config::{Accepts, Config, Fault, Note, Origin, Scope, SecurityLevel, TlsSettings};
+use keys::self_signed;
+use keys::{Identity, Material, Role, level};
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// A scope, its stores and its rules; or what is wrong with them.
+pub(super) struct Loaded<'a> {
+    pub(super) settings: &'a TlsSettings,
+    /// `None` where nothing is configured, or with faults.
+    pub(super) material: Option<Material>,
+    /// The certificate that the server made for itself, where that is in force.
+    pub(super) self_signed: Option<PathBuf>,
+    /// `None` where there is nothing to shake hands with: without stores, with faults, and for SAML.
+    pub(super) rules: Option<Rules>,
+    pub(super) notes: Vec<Note>,
+    pub(super) faults: Vec<Fault>,
+    /// A listener takes TLS and there is no certificate yet.
+    is_unborn: bool,
+}
+
+/// What a handshake of the scope goes by.
+pub(super) struct Rules {
+    pub(super) suites: Vec<&'static str>,
+    pub(super) groups: Vec<String>,
+    /// It is the server in the handshake.
+    pub(super) accepts: bool,
+    pub(super) server: Option<Arc<ServerConfig>>,
+}
+
+const LEVELS: [SecurityLevel; 5] = [
+    SecurityLevel::Level0,
+    SecurityLevel::Level1,
+    SecurityLevel::Level2,
+    SecurityLevel::Level3,
+    SecurityLevel::Level4,
+];
+
+impl<'a> Loaded<'a> {
+    /// Loads a scope; changes nothing.
+    pub(super) fn new(config: &'a Config, scope: Scope, data: &Path, now: SystemTime) -> Self {
+        let settings = config.tls.of(scope);
+        let mut loaded = Self {
+            settings,
+            material: None,
+            self_signed: None,
+            rules: None,
+            notes: Vec::new(),
+            faults: Vec::new(),
+            is_unborn: false,
+        };
+        let found = match (scope, &settings.key_store, &settings.trust_store) {
+            (Scope::Mux, None, _) if takes_tls(config) => loaded.with_self_signed(data, now),
+            (_, None, None) => return loaded,
+            (Scope::Saml, ..) => keys::load(settings, Role::Saml, now),
+            (Scope::Ldap, ..) | (_, None, _) => keys::load(settings, Role::Client, now),
+            _ => keys::load(settings, Role::Server, now),
+        };
+        match found.and_then(|mut material| {
+            loaded.notes.append(&mut material.notes);
+            let rules = loaded.rules_of(&material)?;
+            Ok((material, rules))
+        }) {
+            Ok((material, rules)) => {
+                loaded.rules = rules;
+                loaded.material = Some(material);
+            }
+            Err(faults) => loaded.faults = faults,
+        }
+        loaded
+    }
+
+    /// Why there is no TLS, if nothing is configured.
+    pub(super) fn absent(&self) -> Option<String> {
+        let settings = self.settings;
+        if self.is_unborn {
+            return Some("no certificate yet: the first start makes a self-signed one".to_owned());
+        }
+        let is_empty = settings.key_store.is_none() && settings.trust_store.is_none();
+        if !is_empty || self.self_signed.is_some() || !self.faults.is_empty() {
+            return None;
+        }
+        let name = |suffix| settings.scope.names(suffix).join(" or ");
+        Some(match settings.scope {
+            Scope::Mux => "none: no port takes it".to_owned(),
+            Scope::Server => format!("none; {} would turn it on", name("TLS_KEY_STORE_FILE")),
+            Scope::Ldap => format!(
+                "none: no directory's certificate can be checked; {} names whom to trust",
+                name("TLS_TRUST_STORE_FILE")
+            ),
+            Scope::Saml => format!(
+                "none: messages of an identity provider are refused; {} names whom to trust",
+                name("TLS_TRUST_STORE_FILE")
+            ),
+            Scope::Global => "no store is named for all scopes".to_owned(),
+        })
+    }
+
+    /// The highest level that every certificate which is shown meets.
+    pub(super) fn level_met(&self) -> Option<SecurityLevel> {
+        let identities = &self.material.as_ref()?.identities;
+        if identities.is_empty() {
+            return None;
+        }
+        let is_met = |level: &SecurityLevel| {
+            let meets = |identity: &Identity| {
+                level::check_own_chain(*level, false, identity.chain()).is_ok()
+            };
+            identities.iter().all(meets)
+        };
+        LEVELS.into_iter().rfind(is_met)
+    }
+
+    fn with_self_signed(&mut self, data: &Path, now: SystemTime) -> Result<Material, Vec<Fault>> {
+        let mut material = match &self.settings.trust_store {
+            Some(_) => keys::load(self.settings, Role::Client, now)?,
+            None => Material {
+                identities: Vec::new(),
+                trusted: Vec::new(),
+                notes: Vec::new(),
+            },
+        };
+        let file = data.join(self_signed::CERTIFICATE_FILE);
+        match self_signed::present(data) {
+            Ok(Some(identity)) => {
+                self.self_signed = Some(file);
+                material.identities.push(identity);
+            }
+            Ok(None) => self.is_unborn = true,
+            Err(error) => {
+                let origin = Origin::File {
+                    path: file,
+                    line: 0,
+                };
+                let expected =
+                    "a sound pair, none at all so that one is made, or STMUX_TLS_KEY_STORE_FILE";
+                let fault = Fault::new(
+                    "the self-signed certificate",
+                    origin,
+                    error.to_string(),
+                    expected,
+                );
+                return Err(vec![fault]);
+            }
+        }
+        Ok(material)
+    }
+
+    fn rules_of(&mut self, material: &Material) -> Result<Option<Rules>, Vec<Fault>> {
+        let settings = self.settings;
+        if self.is_unborn || settings.scope == Scope::Saml {
+            return Ok(None);
+        }
+        let accepts = !material.identities.is_empty() && settings.scope != Scope::Ldap;
+        let (server, provider) = if accepts {
+            let (server, notes) = net::tls::server_config(settings, material)?;
+            self.notes.extend(notes);
+            let provider = Arc::clone(server.crypto_provider());
+            (Some(server), provider)
+        } else {
+            let (client, notes) = net::tls::client_config(settings, material)?;
+            self.notes.extend(notes);
+            (None, Arc::clone(client.crypto_provider()))
+        };
+        let (suites, groups) = offered(&provider);
+        Ok(Some(Rules {
+            suites,
+            groups,
+            accepts,
+            server,
+        }))
+    }
+}
+
+fn takes_tls(config: &Config) -> bool {
+    let mut listeners = config.mux.listeners.iter();
+    listeners.any(|listen| listen.accepts != Accepts::Legacy)
+}
+
+fn offered(provider: &CryptoProvider) -> (Vec<&'static str>, Vec<String>) {
+    let suites = provider
+        .cipher_suites
+        .iter()
+        .map(|suite| net::suites::name(suite.suite()));
+    let groups = provider
+        .kx_groups
+        .iter()
+        .map(|group| format!("{:?}", group.name()));
+    (suites.collect(), groups.collect())
+}
