@@ -107,12 +107,13 @@ pub(crate) fn secure(
     host: &str,
     now: SystemTime,
 ) -> Result<Secured, Faults> {
-    let mut secured = check(config, data, host, now)?;
+    let mut secured = load_all(config, data, host, now, For::Start)?;
     secured.notes.extend(keep_stashes(config)?);
     Ok(secured)
 }
 
-/// The same for a command that only looks: nothing is stashed.
+/// The same for a command that only looks: nothing is stashed, and no certificate is made that the user of the
+/// service could not read afterwards.
 ///
 /// # Errors
 /// As [`secure`].
@@ -122,6 +123,25 @@ pub(crate) fn check(
     host: &str,
     now: SystemTime,
 ) -> Result<Secured, Faults> {
+    load_all(config, data, host, now, For::Look)
+}
+
+/// What the stores are loaded for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum For {
+    /// To be used: a certificate that is missing is made.
+    Start,
+    /// To be told about: nothing is written.
+    Look,
+}
+
+fn load_all(
+    config: &Config,
+    data: &Path,
+    host: &str,
+    now: SystemTime,
+    purpose: For,
+) -> Result<Secured, Faults> {
     let mut secured = Secured {
         mux: None,
         shown: Vec::new(),
@@ -130,7 +150,7 @@ pub(crate) fn check(
     };
     let mut faults: Vec<Fault> = Vec::new();
     for settings in config.tls.iter() {
-        if let Err(found) = secured.scope(config, settings, data, host, now) {
+        if let Err(found) = secured.scope(config, settings, data, host, now, purpose) {
             faults.extend(found);
         }
     }
@@ -228,6 +248,7 @@ impl Secured {
         data: &Path,
         host: &str,
         now: SystemTime,
+        purpose: For,
     ) -> Result<(), Vec<Fault>> {
         let mut material = load(settings, now)?;
         self.notes.append(&mut material.notes);
@@ -239,7 +260,7 @@ impl Secured {
             }
             None if is_door => {
                 let made = self
-                    .self_signed(data, host, now)
+                    .self_signed(data, host, now, purpose)
                     .map_err(|fault| vec![*fault])?;
                 material.identities.push(made);
                 format!(
@@ -268,23 +289,39 @@ impl Secured {
         data: &Path,
         host: &str,
         now: SystemTime,
+        purpose: For,
     ) -> Result<Identity, Box<Fault>> {
         let origin = Origin::File {
             path: data.join(self_signed::CERTIFICATE_FILE),
             line: 0,
         };
-        let (identity, outcome) = self_signed::load_or_create(data, &[host.to_owned()], now)
-            .map_err(|error| {
-                let expected = "a sound pair, none at all so that one is made, or a key store of your own \
-                    (STMUX_TLS_KEY_STORE_FILE)";
-                Fault::new("the self-signed certificate", origin.clone(), error.to_string(), expected)
-            })?;
-        let text = match outcome {
-            Outcome::Loaded => None,
-            Outcome::Created => Some("a self-signed certificate was made"),
-            Outcome::Renewed => Some(
+        let hosts = [host.to_owned()];
+        let pair = match purpose {
+            For::Start => self_signed::load_or_create(data, &hosts, now),
+            For::Look => self_signed::rehearse(data, &hosts, now),
+        };
+        let (identity, outcome) = pair.map_err(|error| {
+            let expected = "a sound pair, none at all so that one is made, or a key store of your own \
+                (STMUX_TLS_KEY_STORE_FILE)";
+            Fault::new(
+                "the self-signed certificate",
+                origin.clone(),
+                error.to_string(),
+                expected,
+            )
+        })?;
+        let text = match (outcome, purpose) {
+            (Outcome::Loaded, _) => None,
+            (Outcome::Created, For::Start) => Some("a self-signed certificate was made"),
+            (Outcome::Created, For::Look) => {
+                Some("no key store is named, so a start makes a self-signed certificate")
+            }
+            (Outcome::Renewed, For::Start) => Some(
                 "the self-signed certificate had expired and a new one was made; tell people its fingerprint",
             ),
+            (Outcome::Renewed, For::Look) => {
+                Some("the self-signed certificate has expired, so a start makes a new one")
+            }
         };
         self.notes.extend(text.map(|text| Note {
             text: text.to_owned(),

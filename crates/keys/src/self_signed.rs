@@ -52,23 +52,49 @@ pub fn load_or_create(
 ) -> Result<(Identity, Outcome), Error> {
     let (certificate, key) = (dir.join(CERTIFICATE_FILE), dir.join(KEY_FILE));
     finish_interrupted(&certificate, &key)?;
+    load_or(&certificate, &key, now, || {
+        create(&certificate, &key, host_names, now)
+    })
+}
+
+/// What [`load_or_create`] would give, for a command that only looks: a pair that it would make is made in memory.
+///
+/// # Errors
+/// As [`load_or_create`].
+pub fn rehearse(
+    dir: &Path,
+    host_names: &[String],
+    now: SystemTime,
+) -> Result<(Identity, Outcome), Error> {
+    let (certificate, key) = (dir.join(CERTIFICATE_FILE), dir.join(KEY_FILE));
+    load_or(&certificate, &key, now, || {
+        let (certificate_pem, key_pem) = make(host_names, now).map_err(Error::Generate)?;
+        identity(
+            (&certificate, certificate_pem.as_bytes()),
+            (&key, key_pem.as_bytes()),
+        )
+    })
+}
+
+fn load_or(
+    certificate: &Path,
+    key: &Path,
+    now: SystemTime,
+    create: impl Fn() -> Result<Identity, Error>,
+) -> Result<(Identity, Outcome), Error> {
     let half = |missing: &Path, present: &Path| Error::Half {
         missing: missing.to_owned(),
         present: present.to_owned(),
     };
-    match (exists(&certificate)?, exists(&key)?) {
-        (false, false) => {
-            let created = create(&certificate, &key, host_names, now)?;
-            return Ok((created, Outcome::Created));
-        }
-        (false, true) => return Err(half(&certificate, &key)),
-        (true, false) => return Err(half(&key, &certificate)),
+    match (exists(certificate)?, exists(key)?) {
+        (false, false) => return Ok((create()?, Outcome::Created)),
+        (false, true) => return Err(half(certificate, key)),
+        (true, false) => return Err(half(key, certificate)),
         (true, true) => {}
     }
-    let identity = load(&certificate, &key)?;
+    let identity = load(certificate, key)?;
     if identity.not_after()? <= now {
-        let renewed = create(&certificate, &key, host_names, now)?;
-        return Ok((renewed, Outcome::Renewed));
+        return Ok((create()?, Outcome::Renewed));
     }
     Ok((identity, Outcome::Loaded))
 }
@@ -93,19 +119,24 @@ fn exists(path: &Path) -> Result<bool, Error> {
 }
 
 fn load(certificate: &Path, key: &Path) -> Result<Identity, Error> {
+    identity((certificate, &read(certificate)?), (key, &read(key)?))
+}
+
+/// The pair of two PEM files, each given by its name for messages and its content.
+fn identity(certificate: (&Path, &[u8]), key: (&Path, &[u8])) -> Result<Identity, Error> {
     let damaged = |path: &Path| Error::Damaged {
         path: path.to_owned(),
     };
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&read(certificate)?)
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificate.1)
         .collect::<Result<_, _>>()
-        .map_err(|_| damaged(certificate))?;
+        .map_err(|_| damaged(certificate.0))?;
     if chain.is_empty() {
-        return Err(damaged(certificate));
+        return Err(damaged(certificate.0));
     }
-    let private = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|_| damaged(key))?;
+    let private = PrivateKeyDer::from_pem_slice(key.1).map_err(|_| damaged(key.0))?;
     Identity::new(chain, private).map_err(|_| Error::Mismatch {
-        certificate: certificate.to_owned(),
-        key: key.to_owned(),
+        certificate: certificate.0.to_owned(),
+        key: key.0.to_owned(),
     })
 }
 

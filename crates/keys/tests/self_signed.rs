@@ -241,3 +241,24 @@ fn a_client_that_was_given_the_certificate_trusts_the_server() {
         }
     }
 }
+
+#[test]
+fn a_rehearsal_leaves_nothing_behind_and_sees_what_a_start_would() {
+    let dir = Folder::new();
+    let hosts = ["localhost".to_owned()];
+    let now = SystemTime::now();
+    let (_, outcome) = self_signed::rehearse(&dir.0, &hosts, now).unwrap();
+    assert_eq!(outcome, Outcome::Created);
+    assert_eq!(fs::read_dir(&dir.0).unwrap().count(), 0);
+
+    let (made, _) = self_signed::load_or_create(&dir.0, &hosts, now).unwrap();
+    let (seen, outcome) = self_signed::rehearse(&dir.0, &hosts, now).unwrap();
+    assert_eq!(outcome, Outcome::Loaded);
+    assert_eq!(seen.fingerprint_display(), made.fingerprint_display());
+
+    fs::remove_file(dir.0.join(self_signed::KEY_FILE)).unwrap();
+    assert!(matches!(
+        self_signed::rehearse(&dir.0, &hosts, now),
+        Err(Error::Half { .. })
+    ));
+}
