@@ -10,6 +10,7 @@ use crate::metrics::Metrics;
 use config::Pii;
 use net::Stream;
 use net::accept::{Refused, Rules, establish};
+use net::tls::Reason;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -214,6 +215,7 @@ impl Connection {
         match Box::pin(establish_while_serving(socket, rules, phase)).await {
             Ok((stream, transport)) => {
                 self.mux.metrics.established(transport);
+                self.shook_hands(&stream);
                 let opened = Opened {
                     conn: self.conn,
                     peer: self.peer,
@@ -221,7 +223,39 @@ impl Connection {
                 };
                 (serve(stream, opened).await, None)
             }
-            Err(Refused { reason, detail }) => (reason, detail),
+            Err(Refused { reason, detail }) => {
+                match (reason, &detail) {
+                    (CloseReason::TlsTimeout, _) => self.mux.metrics.handshake_timed_out(),
+                    (CloseReason::TlsFailed, Some(error)) => {
+                        self.mux.metrics.handshake_failed(Reason::of(error));
+                    }
+                    _ => {}
+                }
+                (reason, detail)
+            }
+        }
+    }
+
+    /// Tells what a TLS handshake came to, and who the client is by its certificate.
+    fn shook_hands(&self, stream: &Stream) {
+        let Some(handshake) = stream.handshake() else {
+            return;
+        };
+        let conn = self.conn;
+        self.mux.metrics.shook_hands(&handshake);
+        tracing::debug!(
+            target: "tls",
+            conn,
+            version = handshake.version(),
+            suite = handshake.suite_name(),
+            group = handshake.group_name(),
+            resumed = handshake.resumed,
+            "TLS handshake"
+        );
+        if let Some(client) = stream.client_certificate() {
+            let subject = self.mux.pii.show(&client.subject);
+            let issuer = client.issuer;
+            tracing::info!(conn, %subject, %issuer, "client certificate accepted");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What the front door counts.
 
 use metrics::{Counter, counter, describe_counter};
+use net::suites;
+use net::tls::{Handshake, Reason};
 use wire::CloseReason;
 use wire::link::Transport;
 
@@ -10,7 +12,14 @@ pub(crate) struct Metrics {
     accept_failed: Counter,
     established: [Counter; 3],
     closed: Vec<Counter>,
+    /// In the order of [`suites::all`].
+    handshakes: Vec<Counter>,
+    handshake_failures: Vec<(Reason, Counter)>,
+    handshake_timeouts: Counter,
 }
+
+/// The scope of every connection here, as it stands in metrics.
+const SCOPE: &str = "mux";
 
 impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -36,6 +45,16 @@ impl Metrics {
             "isochron_connections_closed_total",
             "Connections ended, by reason."
         );
+        describe_counter!(
+            "isochron_tls_handshakes_total",
+            "TLS handshakes completed, by scope, version and cipher suite."
+        );
+        describe_counter!(
+            "isochron_tls_handshake_failures_total",
+            "TLS handshakes that failed, by scope and reason."
+        );
+        let failures = |reason: &'static str| counter!("isochron_tls_handshake_failures_total", "scope" => SCOPE, "reason" => reason);
+        let handshakes = |suite| counter!("isochron_tls_handshakes_total", "scope" => SCOPE, "version" => suites::version(suite), "suite" => suites::name(suite));
         let established = |transport: Transport| counter!("isochron_connections_established_total", "transport" => transport.label());
         Self {
             accepted: counter!("isochron_connections_accepted_total"),
@@ -45,6 +64,11 @@ impl Metrics {
                 .iter()
                 .map(|reason| counter!("isochron_connections_closed_total", "reason" => reason.label()))
                 .collect(),
+            handshakes: suites::all().map(handshakes).collect(),
+            handshake_failures: Reason::all()
+                .map(|reason| (reason, failures(reason.label())))
+                .collect(),
+            handshake_timeouts: failures("timeout"),
         }
     }
 
@@ -64,6 +88,24 @@ impl Metrics {
             Transport::Tls13 => tls13,
         }
         .increment(1);
+    }
+
+    pub(crate) fn shook_hands(&self, handshake: &Handshake) {
+        let mut known = suites::all().zip(&self.handshakes);
+        if let Some((_, counter)) = known.find(|(suite, _)| *suite == handshake.suite) {
+            counter.increment(1);
+        }
+    }
+
+    pub(crate) fn handshake_failed(&self, reason: Reason) {
+        let mut known = self.handshake_failures.iter();
+        if let Some((_, counter)) = known.find(|(known, _)| *known == reason) {
+            counter.increment(1);
+        }
+    }
+
+    pub(crate) fn handshake_timed_out(&self) {
+        self.handshake_timeouts.increment(1);
     }
 
     pub(crate) fn closed(&self, reason: CloseReason) {

@@ -5,7 +5,7 @@
 //! cannot be sent at once stays with the connection. At rest a session costs its keys and nothing else.
 
 use crate::tls::Handshake;
-use rustls::pki_types::CertificateDer;
+use keys::facts::Facts;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic,
@@ -106,12 +106,12 @@ impl Stream {
         }
     }
 
-    /// The certificate that the client showed, and that was accepted.
+    /// What the certificate says that the client showed and that was accepted.
     #[must_use]
-    pub fn client_certificate(&self) -> Option<&CertificateDer<'static>> {
+    pub fn client_certificate(&self) -> Option<Facts> {
         match &self.layer {
             Layer::Clear { .. } => None,
-            Layer::Tls(tls) => tls.connection.peer_certificates()?.first(),
+            Layer::Tls(tls) => Facts::of(tls.connection.peer_certificates()?.first()?).ok(),
         }
     }
 }

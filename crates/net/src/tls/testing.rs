@@ -2,7 +2,9 @@
 
 use config::{IniFile, Sources, TlsSettings};
 use keys::{Identity, Material};
-use rcgen::{CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, SanType};
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, PublicKeyData, SanType, SigningKey,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// What `[Config]` with these lines says about the mux's scope.
@@ -51,4 +53,42 @@ pub(crate) fn material(
             .collect(),
         notes: Vec::new(),
     }
+}
+
+/// What the documented recipe makes: X.509 version 1, which no library of ours makes, signed by its own key.
+pub(crate) fn version_1() -> Identity {
+    let key = KeyPair::generate().unwrap();
+    let ecdsa_with_sha256 = der(
+        0x30,
+        &der(0x06, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02]),
+    );
+    let attribute = [der(0x06, &[0x55, 0x04, 0x03]), der(0x0c, b"localhost")].concat();
+    let name = der(0x30, &der(0x31, &der(0x30, &attribute)));
+    let validity = [der(0x17, b"200101000000Z"), der(0x17, b"490101000000Z")].concat();
+    let to_sign = [
+        der(0x02, &[1]),
+        ecdsa_with_sha256.clone(),
+        name.clone(),
+        der(0x30, &validity),
+        name,
+        key.subject_public_key_info(),
+    ];
+    let to_sign = der(0x30, &to_sign.concat());
+    let signature = [vec![0], key.sign(&to_sign).unwrap()].concat();
+    let whole = [to_sign, ecdsa_with_sha256, der(0x03, &signature)].concat();
+    let certificate = CertificateDer::from(der(0x30, &whole));
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    Identity::new(vec![certificate], key).unwrap()
+}
+
+/// One element of DER, of less than 64 KiB.
+fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap();
+    let [high, low] = length.to_be_bytes();
+    let length = match length {
+        0..128 => vec![low],
+        128..256 => vec![0x81, low],
+        _ => vec![0x82, high, low],
+    };
+    [&[tag], length.as_slice(), content].concat()
 }

@@ -1,7 +1,7 @@
 //! Each rule with a handshake that it allows and one that it does not. Tools that we did not write judge the same from
 //! outside, in the project's `tests` folder.
 
-use super::testing::{identity, material, scopes, settings};
+use super::testing::{identity, material, scopes, settings, version_1};
 use super::{Reason, server_config};
 use crate::probe::{Met, Trouble, loopback, loopback_by_rules};
 use config::{Fault, Note};
@@ -243,6 +243,25 @@ async fn clients_are_asked_for_a_certificate_as_the_setting_says() {
             assert_eq!(client_reason(&refused), Reason::OurCertificate);
         }
     }
+}
+
+/// `docs/domain/keystores.md` 5.4, as server and as client.
+#[tokio::test]
+async fn a_version_1_certificate_works_where_it_is_trusted_as_it_is() {
+    let (server, client) = (version_1(), version_1());
+    let server_certificate = server.certificate().clone();
+    let has = material(vec![server], &[client.certificate()]);
+    let client = material(vec![client], &[&server_certificate]);
+    for version in ["", BOTH_VERSIONS] {
+        let ini = format!("{version}\nST_TLS_TRUST_STORE_FILE=t.p12\nSTMUX_TLS_CLIENT_AUTH=2");
+        let met = met(&ini, &has, &client).await;
+        assert!(met.server.is_ok() && met.client.result.is_ok(), "{met:?}");
+    }
+    let stranger = met("", &has, &trusting(&version_1())).await;
+    assert_eq!(
+        client_reason(&stranger),
+        Reason::Certificate(Why::Unreadable)
+    );
 }
 
 #[tokio::test]
