@@ -4,6 +4,7 @@
 //! mutations of them; the long form is libFuzzer, see `fuzz/README.md`.
 
 pub mod seeds;
+pub mod settings;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -40,7 +41,7 @@ macro_rules! payload {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 12] = [
     ("frame", frame),
     ("message", message),
     ("auth_block", auth_block),
@@ -51,6 +52,8 @@ pub const TARGETS: [Target; 10] = [
     ("im", im),
     ("resolve", resolve),
     ("storage", storage),
+    ("ini", settings::ini),
+    ("xml", settings::xml),
 ];
 
 /// A stream of frames. Whatever is found is within bounds, and waiting for more changes nothing.

@@ -1,5 +1,7 @@
-//! Inputs to start from: the recorded frames of real clients, in the form that each target takes.
+//! Inputs to start from: the recorded frames of real clients and files as administrators bring them, in the form that
+//! each target takes.
 
+use crate::settings;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -32,6 +34,7 @@ pub fn load() -> std::io::Result<Seeds> {
         let frames = recording.get("frames").and_then(Value::as_array);
         add_recording(&mut seeds, frames.map(Vec::as_slice).unwrap_or_default());
     }
+    settings::add_seeds(&mut seeds);
     Ok(seeds)
 }
 
@@ -102,7 +105,7 @@ fn add_inside(seeds: &mut Seeds, body: &[u8], to_server: bool, decrypted: Option
     }
 }
 
-fn add(seeds: &mut Seeds, target: &'static str, input: Vec<u8>) {
+pub(crate) fn add(seeds: &mut Seeds, target: &'static str, input: Vec<u8>) {
     let inputs = seeds.entry(target).or_default();
     if !inputs.contains(&input) {
         inputs.push(input);
