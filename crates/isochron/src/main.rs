@@ -28,7 +28,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
     match command {
-        Command::Admin(command) => cmd::dispatch(command, &global),
+        Command::Admin(command) => cmd::dispatch(*command, &global),
         Command::Run => serve(&global, false),
         Command::Demo => serve(&global, true),
     }
