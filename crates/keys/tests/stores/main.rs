@@ -552,3 +552,100 @@ fn what_authorities_send_is_read() {
         assert!(store::certificates(nothing).is_err());
     }
 }
+
+/// The newest check value, which no tool of Debian 12 writes: OpenSSL calculates it, and it is put together here as
+/// RFC 9579 shows it.
+#[test]
+fn the_newest_check_value_is_understood() {
+    let folder = Folder::new();
+    let (key, certificate) = (PKI.path("p256", "key"), PKI.path("p256", "crt"));
+    let out = folder.path("store.p12");
+    openssl(&[
+        "pkcs12",
+        "-export",
+        "-nomac",
+        "-in",
+        text(&certificate),
+        "-inkey",
+        text(&key),
+        "-out",
+        text(&out),
+        "-passout",
+        "pass:geheim",
+    ]);
+    let bytes = std::fs::read(&out).unwrap();
+    // SEQUENCE, version, SEQUENCE, OID of data, [0], OCTET STRING: thirty bytes before what is checked.
+    let (before, safe) = bytes.split_at(30);
+    assert_eq!(before[26..28], [0x04, 0x82]);
+    let checked = folder.write("checked", safe);
+
+    for (hash, number, length) in [("SHA256", 9, 32), ("SHA384", 10, 48), ("SHA512", 11, 64)] {
+        let derived = openssl(&[
+            "kdf",
+            "-keylen",
+            &length.to_string(),
+            "-kdfopt",
+            &format!("digest:{hash}"),
+            "-kdfopt",
+            "pass:geheim",
+            "-kdfopt",
+            "hexsalt:0102030405060708",
+            "-kdfopt",
+            "iter:2048",
+            "PBKDF2",
+        ]);
+        let hex: String = derived.trim().replace(':', "");
+        let tag = openssl(&[
+            "dgst",
+            &format!("-{hash}"),
+            "-mac",
+            "HMAC",
+            "-macopt",
+            &format!("hexkey:{hex}"),
+            text(&checked),
+        ]);
+        let tag = unhex(tag.trim().rsplit(' ').next().unwrap());
+        let with_tag = |tag: &[u8]| {
+            let hmac = der(
+                0x30,
+                &[&[6, 8, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 2, number, 5, 0]],
+            );
+            let pkcs5 = |last| [6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 5, last];
+            let salt = der(4, &[&[1, 2, 3, 4, 5, 6, 7, 8]]);
+            let rounds = [2, 2, 8, 0, 2, 1, length];
+            let pbkdf2 = der(0x30, &[&pkcs5(12), &der(0x30, &[&salt, &rounds, &hmac])]);
+            let pbmac1 = der(0x30, &[&pkcs5(14), &der(0x30, &[&pbkdf2, &hmac])]);
+            let info = der(0x30, &[&pbmac1, &der(4, &[tag])]);
+            let mac = der(0x30, &[&info, &der(4, &[b"NOT USED"]), &[2, 1, 1]]);
+            der(0x30, &[&bytes[4..], &mac])
+        };
+        let store = store::open(&with_tag(&tag), "geheim", None).unwrap();
+        only_key(&store);
+        assert_eq!(store.remarks, [""; 0]);
+        let mut other = tag.clone();
+        other[0] ^= 1;
+        for (tag, password) in [(&other, "geheim"), (&tag, "wrong")] {
+            let error = store::open(&with_tag(tag), password, None).unwrap_err();
+            assert_eq!(error, OpenError::WrongPassword);
+        }
+    }
+}
+
+fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let content = parts.concat();
+    let length = u16::try_from(content.len()).unwrap();
+    let [high, low] = length.to_be_bytes();
+    let header = match length {
+        0..0x80 => vec![tag, low],
+        0x80..0x100 => vec![tag, 0x81, low],
+        _ => vec![tag, 0x82, high, low],
+    };
+    [header, content].concat()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits = text.as_bytes().chunks(2);
+    digits
+        .map(|digits| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap())
+        .collect()
+}
