@@ -12,6 +12,8 @@ use rustls::{CipherSuite, NamedGroup, SignatureScheme};
 
 /// What a level asks for. Where the table says "library default", the list is `None`.
 struct Rules {
+    /// Who asks for it, in messages.
+    who: &'static str,
     /// The shortest RSA key; `None` where RSA is not allowed.
     rsa_bits_min: Option<usize>,
     curves: Curves,
@@ -52,6 +54,7 @@ const SHA1_OR_BETTER: &[Hash] = &[
 const SHA224_OR_BETTER: &[Hash] = &[Hash::Sha224, Hash::Sha256, Hash::Sha384, Hash::Sha512];
 
 const LEVEL_0: Rules = Rules {
+    who: "level 0",
     rsa_bits_min: Some(0),
     curves: Curves::AtLeast(0),
     hashes: SHA1_OR_BETTER,
@@ -62,6 +65,7 @@ const LEVEL_0: Rules = Rules {
 };
 
 const LEVEL_1: Rules = Rules {
+    who: "level 1",
     rsa_bits_min: Some(1024),
     curves: Curves::AtLeast(160),
     suites: Some(AES_GCM),
@@ -69,6 +73,7 @@ const LEVEL_1: Rules = Rules {
 };
 
 const LEVEL_2: Rules = Rules {
+    who: "level 2",
     rsa_bits_min: Some(2048),
     curves: Curves::AtLeast(224),
     hashes: SHA224_OR_BETTER,
@@ -76,6 +81,7 @@ const LEVEL_2: Rules = Rules {
 };
 
 const LEVEL_3: Rules = Rules {
+    who: "level 3",
     rsa_bits_min: None,
     curves: Curves::Only(&[Curve::P256, Curve::P384]),
     hashes: &[Hash::Sha256, Hash::Sha384],
@@ -94,6 +100,7 @@ const LEVEL_3: Rules = Rules {
 };
 
 const LEVEL_4: Rules = Rules {
+    who: "level 4",
     rsa_bits_min: None,
     curves: Curves::Only(&[Curve::P384]),
     hashes: &[Hash::Sha384],
@@ -108,6 +115,7 @@ const LEVEL_4: Rules = Rules {
 
 /// FIPS-approved algorithms, as a filter on top of the level.
 const FIPS: Rules = Rules {
+    who: "FIPS mode",
     rsa_bits_min: Some(2048),
     curves: Curves::Only(&[Curve::P256, Curve::P384, Curve::P521]),
     hashes: SHA224_OR_BETTER,
@@ -146,7 +154,7 @@ pub struct Floor {
 }
 
 impl Floor {
-    fn rules(self) -> impl Iterator<Item = (String, &'static Rules)> {
+    fn rules(self) -> impl Iterator<Item = &'static Rules> {
         let rules = match self.level {
             SecurityLevel::Level0 => &LEVEL_0,
             SecurityLevel::Level1 => &LEVEL_1,
@@ -154,29 +162,28 @@ impl Floor {
             SecurityLevel::Level3 => &LEVEL_3,
             SecurityLevel::Level4 => &LEVEL_4,
         };
-        let fips = self.fips.then(|| ("FIPS mode".to_owned(), &FIPS));
-        std::iter::once((format!("level {}", self.level), rules)).chain(fips)
+        std::iter::once(rules).chain(self.fips.then_some(&FIPS))
     }
 
     /// Whether a suite may be used.
     #[must_use]
     pub fn allows_suite(self, suite: CipherSuite) -> bool {
         self.rules()
-            .all(|(_, rules)| rules.suites.is_none_or(|list| list.contains(&suite)))
+            .all(|rules| rules.suites.is_none_or(|list| list.contains(&suite)))
     }
 
     /// Whether a key-exchange group may be used.
     #[must_use]
     pub fn allows_group(self, group: NamedGroup) -> bool {
         self.rules()
-            .all(|(_, rules)| rules.groups.is_none_or(|list| list.contains(&group)))
+            .all(|rules| rules.groups.is_none_or(|list| list.contains(&group)))
     }
 
     /// Whether a handshake may be signed in this way.
     #[must_use]
     pub fn allows_scheme(self, scheme: SignatureScheme) -> bool {
         self.rules()
-            .all(|(_, rules)| rules.schemes.is_none_or(|list| list.contains(&scheme)))
+            .all(|rules| rules.schemes.is_none_or(|list| list.contains(&scheme)))
     }
 
     /// Checks a certificate's key.
@@ -185,7 +192,7 @@ impl Floor {
     /// The sentence that says what is asked for.
     pub fn check_key(self, certificate: &Facts) -> Result<(), String> {
         let key = &certificate.key;
-        for (who, rules) in self.rules() {
+        for rules in self.rules() {
             let wanted = match (key, rules.rsa_bits_min, &rules.curves) {
                 (KeyKind::Rsa(_), None, _) => {
                     "a key on an elliptic curve; RSA is not allowed".into()
@@ -208,7 +215,7 @@ impl Floor {
                 }
                 (KeyKind::Other(_), ..) => "RSA or an elliptic curve".into(),
             };
-            return Err(format!("its key is {key}; {who} asks for {wanted}"));
+            return Err(format!("its key is {key}; {} asks for {wanted}", rules.who));
         }
         Ok(())
     }
@@ -219,11 +226,11 @@ impl Floor {
     /// The sentence that says what is asked for.
     pub fn check_signature(self, certificate: &Facts) -> Result<(), String> {
         let signature = &certificate.signature;
-        for (who, rules) in self.rules() {
+        for rules in self.rules() {
             let refused = |wanted: &str| {
                 Err(format!(
-                    "it is signed with {}; {who} asks for {wanted}",
-                    signature.name
+                    "it is signed with {}; {} asks for {wanted}",
+                    signature.name, rules.who
                 ))
             };
             match (signature.signer, signature.hash) {
