@@ -5,6 +5,7 @@
 
 pub mod seeds;
 pub mod settings;
+pub mod stores;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -41,7 +42,7 @@ macro_rules! payload {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 14] = [
     ("frame", frame),
     ("message", message),
     ("auth_block", auth_block),
@@ -54,6 +55,8 @@ pub const TARGETS: [Target; 12] = [
     ("storage", storage),
     ("ini", settings::ini),
     ("xml", settings::xml),
+    ("store", stores::store),
+    ("certificate", stores::certificate),
 ];
 
 /// A stream of frames. Whatever is found is within bounds, and waiting for more changes nothing.

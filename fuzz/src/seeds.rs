@@ -1,7 +1,7 @@
 //! Inputs to start from: the recorded frames of real clients and files as administrators bring them, in the form that
 //! each target takes.
 
-use crate::settings;
+use crate::{settings, stores};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -35,6 +35,7 @@ pub fn load() -> std::io::Result<Seeds> {
         add_recording(&mut seeds, frames.map(Vec::as_slice).unwrap_or_default());
     }
     settings::add_seeds(&mut seeds);
+    stores::add_seeds(&mut seeds)?;
     Ok(seeds)
 }
 
@@ -112,7 +113,7 @@ pub(crate) fn add(seeds: &mut Seeds, target: &'static str, input: Vec<u8>) {
     }
 }
 
-fn unhex(hex: &str) -> Vec<u8> {
+pub(crate) fn unhex(hex: &str) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or_default();
     let pair = |pair: &[u8]| {
         pair.iter()

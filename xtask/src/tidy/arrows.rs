@@ -27,7 +27,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ),
     ("testkit", &["wire"]),
     ("tests", &["wire", "testkit"]),
-    ("fuzz", &["wire", "config", "net"]),
+    ("fuzz", &["wire", "config", "keys", "net"]),
     ("xtask", &["config"]),
 ];
 
