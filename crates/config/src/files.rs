@@ -47,16 +47,21 @@ pub fn xml_paths(sources: &Sources, folder: &Path) -> XmlPaths {
 /// they are looked for if there is no `sametime.ini`.
 ///
 /// # Errors
-/// If a file that a setting names is not there, or one that is there cannot be read.
+/// If a file that a setting names is not there, or one that is there cannot be read; then the other faults of the
+/// sources are reported along with it.
 pub fn read_xml(sources: &mut Sources, folder: &Path) -> Result<(), Faults> {
     let paths = xml_paths(sources, folder);
     let mut faults = Vec::new();
     sources.community_config = read(&paths.community_config, &mut faults);
     sources.user_info = read(&paths.user_info, &mut faults);
-    match faults.is_empty() {
-        true => Ok(()),
-        false => Err(Faults::from(faults)),
+    if faults.is_empty() {
+        return Ok(());
     }
+    // Whoever mends this should see what else is wrong.
+    if let Err(others) = crate::load(sources.clone()) {
+        faults.extend(others.iter().cloned());
+    }
+    Err(Faults::from(faults))
 }
 
 fn read(path: &Scoped<PathBuf>, faults: &mut Vec<Fault>) -> Option<XmlFile> {
