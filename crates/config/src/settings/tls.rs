@@ -416,8 +416,8 @@ pub const SESSION_CACHE_TIME: Setting<u64> = Setting {
         "TLS_SESSION_CACHE_TIME",
         INBOUND,
         Some("0"),
-        "Seconds after which a connection in use gets new keys (TLS 1.3) or is closed in order, so that the client \
-         comes back with a new session (TLS 1.2); 0 never.",
+        "Seconds after which a connection of TLS 1.3 in use gets new keys; 0 never. Connections of TLS 1.2 keep \
+         theirs, because the TLS library does not renegotiate.",
         "tls-scopes.md 12",
     ),
     kind: Kind::Number {
