@@ -65,14 +65,15 @@ pub(crate) async fn run(
     };
     let community = Community::new(options, directory.clone(), store.clone());
 
-    // Everything that can fail is tried before the first client is served.
-    let listeners = listen(config)?;
+    // Everything that can fail is tried before the first client is served, and stores before a port is taken: a
+    // start that is refused must not look to clients as if a server were there.
     let watch = reload::watch(&start.inputs, &start.sources, config, start.data);
     let secured = secure(config, start.data, &host, SystemTime::now())?;
     for note in &secured.notes {
         tracing::warn!("{note}");
     }
     reload::say_shown(&secured);
+    let listeners = listen(config)?;
     let health_listener = health::listen(&config.health).await?;
     let control = control::listen(start.data)?;
     let demo_password = match start.demo {
