@@ -196,7 +196,7 @@ fn own_connection<P>(config: &Config, given: &Values<P>) -> anyhow::Result<(&'st
             TLS_DIRECT => ("clients with TLS", "VPMX_TLS_PORT"),
             _ => ("clients without TLS", "VPMX_PORT"),
         };
-        eprintln!("isochron: note: this server takes no {kinds} yet; {setting} changes that");
+        eprintln!("isochron: note: this server takes no {kinds}; {setting} changes that");
     } else if kind == "direct" && direct && asked("connectionType").is_none() {
         eprintln!(
             "isochron: note: this server takes no TLS, so clients are told to come without; set VPMX_TLS_PORT"
