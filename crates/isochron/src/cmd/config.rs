@@ -56,6 +56,7 @@ fn examine(sources: Sources, data: &Path) -> Result<Vec<Note>, Faults> {
     let (config, mut notes) = config::load(sources)?;
     let secured = secure::check(&config, data, &roles::host_name(), SystemTime::now())?;
     notes.extend(secured.notes);
+    notes.extend(config::advice(&config));
     Ok(notes)
 }
 
