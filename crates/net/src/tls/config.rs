@@ -197,15 +197,16 @@ fn missing(settings: &TlsSettings, suffix: &str, problem: &str) -> Fault {
     match store {
         Some(store) => store.file.fault(problem, "a store that is not empty"),
         None => {
-            let name = settings
-                .scope
-                .names(suffix)
-                .into_iter()
-                .next()
-                .unwrap_or_default();
+            let name = own_name(settings, suffix);
             Fault::new(name, Origin::Default, problem, "the path of a store")
         }
     }
+}
+
+/// A setting's name in the scope itself.
+fn own_name(settings: &TlsSettings, suffix: &str) -> String {
+    let mut names = settings.scope.names(suffix).into_iter();
+    names.next().unwrap_or_default()
 }
 
 /// The certificates that we show must keep to the level, wherever they come from.
@@ -213,8 +214,14 @@ fn check_identities(settings: &TlsSettings, material: &Material, faults: &mut Ve
     for identity in &material.identities {
         let checked = check_own_chain(settings.level.value, settings.fips.value, identity.chain());
         if let Err(problem) = checked {
+            let store = settings
+                .key_store
+                .as_ref()
+                .map(|store| store.file.name.clone());
+            let store = store.unwrap_or_else(|| own_name(settings, "TLS_KEY_STORE_FILE"));
             let problem = format!("the own certificate falls short: {problem}");
-            let expected = "a certificate that keeps to the level, or another level";
+            let expected =
+                format!("a certificate in {store} that keeps to the level, or another level");
             faults.push(settings.level.fault(problem, expected));
         }
     }

@@ -169,6 +169,10 @@ fn an_own_key_below_the_level_stops_the_start() {
         let faults = faults(ini, &only(kind));
         assert!(faults[0].problem.contains(says), "{faults:?}");
         assert_eq!(faults[0].setting, "STMUX_TLS_SECURITY_LEVEL");
+        assert!(
+            faults[0].expected.contains("STMUX_TLS_KEY_STORE_FILE"),
+            "{faults:?}"
+        );
     }
     notes("STMUX_TLS_SECURITY_LEVEL=3", &only(P256));
 }
