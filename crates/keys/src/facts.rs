@@ -542,3 +542,124 @@ fn printable(text: &str) -> String {
     let shown = text.chars().map(|c| if c.is_control() { '·' } else { c });
     shown.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{
+        CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+        KeyUsagePurpose, SanType, SerialNumber,
+    };
+
+    fn params(common_names: &[&str]) -> CertificateParams {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, "Example");
+        for name in common_names {
+            params.distinguished_name.push(DnType::CommonName, *name);
+        }
+        params
+    }
+
+    fn signed(params: &CertificateParams) -> CertificateDer<'static> {
+        let key = KeyPair::generate().unwrap();
+        params.self_signed(&key).unwrap().der().clone()
+    }
+
+    #[test]
+    fn a_certificate_is_read_whole() {
+        let mut params = params(&["mux.example.com"]);
+        params.subject_alt_names = vec![
+            SanType::DnsName("mux.example.com".try_into().unwrap()),
+            SanType::DnsName("*.example.com".try_into().unwrap()),
+            SanType::IpAddress("10.0.0.5".parse().unwrap()),
+            SanType::IpAddress("2001:db8::1".parse().unwrap()),
+        ];
+        params.serial_number = Some(SerialNumber::from(vec![0x12, 0xab]));
+        params.not_before = UNIX_EPOCH.into();
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let der = signed(&params);
+        let facts = Facts::of(&der).unwrap();
+        assert_eq!(facts.subject, "O=Example, CN=mux.example.com");
+        assert_eq!(facts.issuer, facts.subject);
+        assert!(facts.self_signed);
+        assert_eq!(facts.dns_names, ["mux.example.com", "*.example.com"]);
+        let addresses: Vec<String> = facts.ip_addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(addresses, ["10.0.0.5", "2001:db8::1"]);
+        assert_eq!(facts.common_name.as_deref(), Some("mux.example.com"));
+        assert_eq!(facts.serial, "12:ab");
+        assert_eq!(facts.not_before, UNIX_EPOCH);
+        assert_eq!(moment(facts.not_before), "Jan  1 00:00:00 1970 +00:00");
+        assert_eq!(facts.key, KeyKind::Ec(Curve::P256));
+        assert_eq!(facts.signature.name, "ecdsa-with-SHA256");
+        assert_eq!(facts.signature.hash, Some(Hash::Sha256));
+        assert_eq!(facts.version, 3);
+        assert_eq!(facts.basic_constraints, Some(false));
+        assert!(facts.key_usage.unwrap().digital_signature);
+        assert!(!facts.key_usage.unwrap().certificate_signing);
+        let extended = facts.extended_key_usage.unwrap();
+        assert!(extended.server && !extended.client && !extended.any);
+        let digest = digest(&SHA256, &der);
+        assert!(
+            facts
+                .fingerprint()
+                .starts_with(&format!("{:02X}:", digest.as_ref()[0]))
+        );
+        assert_eq!(facts.fingerprint().len(), 95);
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_from_what_says_no() {
+        let facts = Facts::of(&signed(&params(&["mux.example.com"]))).unwrap();
+        assert_eq!(facts.basic_constraints, None);
+        assert_eq!(facts.key_usage, None);
+        assert_eq!(facts.extended_key_usage, None);
+        assert_eq!(
+            facts.host_names(),
+            ["mux.example.com"],
+            "the common name stands in"
+        );
+        let nameless = Facts::of(&signed(&params(&[]))).unwrap();
+        assert_eq!(nameless.host_names(), &[] as &[String]);
+    }
+
+    #[test]
+    fn each_kind_of_key_is_known_by_its_size() {
+        for (algorithm, expected) in [
+            (&rcgen::PKCS_ECDSA_P384_SHA384, "EC P-384"),
+            (&rcgen::PKCS_ECDSA_P521_SHA512, "EC P-521"),
+            (&rcgen::PKCS_ED25519, "Ed25519"),
+            (&rcgen::PKCS_RSA_SHA256, "RSA 2048 bits"),
+        ] {
+            let key = KeyPair::generate_for(algorithm).unwrap();
+            let der = params(&["a"]).self_signed(&key).unwrap().der().clone();
+            assert_eq!(Facts::of(&der).unwrap().key.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_name_cannot_write_on_somebodys_terminal() {
+        let facts = Facts::of(&signed(&params(&["\u{1b}[2Jmux\n"]))).unwrap();
+        assert_eq!(facts.common_name.as_deref(), Some("·[2Jmux·"));
+        assert!(
+            !facts.subject.contains(char::is_control),
+            "{}",
+            facts.subject
+        );
+    }
+
+    #[test]
+    fn what_follows_a_certificate_is_not_passed_over() {
+        let mut bytes = signed(&params(&["a"])).to_vec();
+        bytes.push(0);
+        let error = Facts::of(&bytes.into()).unwrap_err();
+        assert!(
+            error.to_string().contains("something follows it"),
+            "{error}"
+        );
+    }
+}
