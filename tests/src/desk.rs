@@ -1,9 +1,10 @@
 //! An administrator's desk: commands of the binary, without a server, in a folder of their own.
 
+use crate::process::Lines;
 use crate::tools;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// A folder in which commands run. It goes away with the value.
 pub struct Desk {
@@ -131,5 +132,52 @@ impl Default for Desk {
 impl Drop for Desk {
     fn drop(&mut self) {
         drop(std::fs::remove_dir_all(&self.folder));
+    }
+}
+
+/// A TLS server that we did not write: `openssl s_server`, until the value goes away.
+pub struct OpensslServer {
+    child: Child,
+    port: u16,
+    // Read to the end, so that it never waits for somebody to read.
+    _said: Lines,
+}
+
+impl OpensslServer {
+    /// Starts it with these options, such as `-cert` and `-key`, and waits until it takes connections.
+    #[must_use]
+    pub fn start(options: &[&str]) -> Self {
+        let port = tools::free_port();
+        let mut child = tools::tool("openssl", "openssl")
+            .args(["s_server", "-accept", &port.to_string()])
+            .args(options)
+            // Held open and silent: it ends with its input.
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("openssl starts");
+        let said = Lines::of(child.stdout.take().expect("the output is piped"));
+        let _ = said.wait("the line ACCEPT of openssl s_server", |line| {
+            line == "ACCEPT"
+        });
+        Self {
+            child,
+            port,
+            _said: said,
+        }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for OpensslServer {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }

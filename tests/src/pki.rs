@@ -98,6 +98,12 @@ impl Order {
         Self::leaf(names, "clientAuth")
     }
 
+    /// A server that calls others as well, with these names.
+    #[must_use]
+    pub fn server_and_client(names: &[&str]) -> Self {
+        Self::leaf(names, "serverAuth,clientAuth")
+    }
+
     /// An authority.
     #[must_use]
     pub fn authority() -> Self {

@@ -81,6 +81,12 @@ impl Place<'_> {
                 path.display()
             );
         }
+        if !password.is_ascii() {
+            note(
+                path,
+                "Java opens no such store whose password is not ASCII; OpenSSL and this server do",
+            );
+        }
         let store = Store {
             format: Format::Pkcs12,
             entries: Vec::new(),

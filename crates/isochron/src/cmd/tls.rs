@@ -10,7 +10,9 @@ pub(super) use peer::{Peer, candidate};
 
 use crate::cli::{Target, Tls};
 use crate::datadir::DataDir;
-use config::{Config, Scope};
+use config::{Config, Scope, TlsSettings};
+use net::probe::Trouble;
+use net::tls::Reason;
 use scope::Loaded;
 use std::time::SystemTime;
 
@@ -54,4 +56,31 @@ pub(super) fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
         .enable_all()
         .build()?;
     Ok(runtime.block_on(work))
+}
+
+/// Why a handshake failed, and which setting mends it.
+fn why(trouble: &Trouble, settings: &TlsSettings) -> String {
+    match trouble {
+        Trouble::Socket(problem) => problem.clone(),
+        Trouble::Tls(failure) => match failure.mend(settings) {
+            Some(mend) => format!("{failure}; {mend}"),
+            None => failure.to_string(),
+        },
+    }
+}
+
+/// What a called server may mean that ends the handshake with an alert that says nothing: under TLS 1.2, OpenSSL's
+/// does so where it misses a certificate.
+fn unsaid(trouble: &Trouble, settings: &TlsSettings) -> String {
+    match trouble {
+        Trouble::Tls(failure)
+            if failure.reason == Reason::Alert && settings.key_store.is_none() =>
+        {
+            let name = settings.scope.names("TLS_KEY_STORE_FILE").join(" or ");
+            format!(
+                "; perhaps it takes none of our suites, or wants a certificate of ours ({name})"
+            )
+        }
+        _ => String::new(),
+    }
 }

@@ -3,6 +3,7 @@
 use super::peer::{Peer, candidate};
 use super::scope::Loaded;
 use super::show::fault_text;
+use super::{unsaid, why};
 use crate::cli::ScopeName;
 use crate::cmd::certificate::{self, CertificateRow, aligned, facts};
 use crate::cmd::{print, print_json};
@@ -177,18 +178,10 @@ async fn judge(
             command: None,
         });
     };
-    let (problem, can_import) = match trouble {
-        Trouble::Socket(problem) => (problem.clone(), false),
-        Trouble::Tls(failure) => {
-            let problem = match failure.mend(settings) {
-                Some(mend) => format!("{failure}; {mend}"),
-                None => failure.to_string(),
-            };
-            let importable =
-                [Why::Untrusted, Why::WrongSigner, Why::Unreadable].map(Reason::Certificate);
-            (problem, importable.contains(&failure.reason))
-        }
-    };
+    let problem = why(trouble, settings) + &unsaid(trouble, settings);
+    let importable = [Why::Untrusted, Why::WrongSigner, Why::Unreadable].map(Reason::Certificate);
+    let can_import =
+        matches!(trouble, Trouble::Tls(failure) if importable.contains(&failure.reason));
     let command = match can_import {
         true => command(peer, scope, settings, chain)?,
         false => None,

@@ -87,17 +87,20 @@ impl<'a> Loaded<'a> {
         }
         let name = |suffix| settings.scope.names(suffix).join(" or ");
         Some(match settings.scope {
-            Scope::Mux => "none: no port takes it".to_owned(),
-            Scope::Server => format!("none; {} would turn it on", name("TLS_KEY_STORE_FILE")),
+            Scope::Mux => "not configured: no port takes it".to_owned(),
+            Scope::Server => format!(
+                "not configured: links stay plain; {} would turn it on",
+                name("TLS_KEY_STORE_FILE")
+            ),
             Scope::Ldap => format!(
-                "none: no directory's certificate can be checked; {} names whom to trust",
+                "not configured: no directory can be trusted; {} names whom to trust",
                 name("TLS_TRUST_STORE_FILE")
             ),
             Scope::Saml => format!(
-                "none: messages of an identity provider are refused; {} names whom to trust",
+                "not configured: no identity provider can be trusted; {} names whom to trust",
                 name("TLS_TRUST_STORE_FILE")
             ),
-            Scope::Global => "no store is named for all scopes".to_owned(),
+            Scope::Global => "not configured: no store is named for all scopes".to_owned(),
         })
     }
 

@@ -3,6 +3,7 @@
 use super::peer::Peer;
 use super::scope::Loaded;
 use super::show::fault_text;
+use super::{unsaid, why};
 use crate::cmd::certificate::{self, facts};
 use crate::cmd::table::table;
 use crate::cmd::{print, print_json};
@@ -195,8 +196,8 @@ async fn known_client(
                 agreed(handshake, &met.client)
             )),
             Err(_) => report.skipped(
-                "a client with a certificate was not tried: the only key here is the scope's own, and its \
-                 certificate is not trusted",
+                "a client with a certificate was not tried: the only key here is the scope's own, which the trust store \
+                 does not take for a client's",
             ),
         },
         Ok(Err(faults)) => report.faults(&faults),
@@ -318,7 +319,11 @@ async fn directories(config: &Config, loaded: &Loaded<'_>, report: &mut Report, 
                         }
                         _ => String::new(),
                     };
-                    report.failed(sentence(&peer.to_string(), trouble, settings) + &hint);
+                    report.failed(
+                        sentence(&peer.to_string(), trouble, settings)
+                            + &unsaid(trouble, settings)
+                            + &hint,
+                    );
                 }
             },
             Err(faults) => return report.faults(&faults),
@@ -444,11 +449,5 @@ fn agreed(handshake: Handshake, seen: &Seen) -> String {
 
 /// What failed, and which setting mends it.
 fn sentence(what: &str, trouble: &Trouble, settings: &TlsSettings) -> String {
-    match trouble {
-        Trouble::Socket(problem) => format!("{what}: {problem}"),
-        Trouble::Tls(failure) => match failure.mend(settings) {
-            Some(mend) => format!("{what}: {failure}; {mend}"),
-            None => format!("{what}: {failure}"),
-        },
-    }
+    format!("{what}: {}", why(trouble, settings))
 }
