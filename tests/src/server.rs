@@ -222,6 +222,15 @@ impl Server {
             .join("\n")
     }
 
+    /// Waits until the server has said each of these, in its output or its log.
+    pub fn wait_said(&self, parts: &[&str]) {
+        for part in parts {
+            crate::poll(&format!("a word of {part:?} from the server"), || {
+                self.said().contains(part).then_some(())
+            });
+        }
+    }
+
     fn running(&self) -> &Process {
         self.process.as_ref().expect("the server runs")
     }

@@ -148,7 +148,7 @@ const CHANGES: [(&str, Change); 5] = [
 
 /// How often the server has refused to take something up.
 fn refusals(server: &Server) -> u64 {
-    server.metric("isochron_reloads_total", "result=\"refused\"")
+    server.metric("isochron_reloads_total", "outcome=\"refused\"")
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn a_store_that_cannot_be_used_changes_nothing() {
             "expired",
             secret.store(&expired, STORE_PASSWORD),
         ),
-        ("a key of another", "match", mixed),
+        ("a key of another", "does not belong", mixed),
         ("a trust store", "private key", trust),
     ] {
         let before = refusals(&server);

@@ -89,10 +89,7 @@ fn the_suites_are_those_of_the_list_and_its_order_wins() {
              SSL_NO_SUCH_SUITE, TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384",
         )
         .start(Ports::StrictTls);
-    let said = server.said();
-    for name in ["RSA_WITH_AES_128_CBC_SHA", "SSL_NO_SUCH_SUITE"] {
-        assert!(said.contains(name), "no word of {name}:\n{said}");
-    }
+    server.wait_said(&["RSA_WITH_AES_128_CBC_SHA", "SSL_NO_SUCH_SUITE"]);
     let chosen = |words: &[&str]| {
         let seen = stand.visitor(Tool::OpenSsl, &server).words(words).served();
         seen.cipher().to_owned()
@@ -228,13 +225,8 @@ fn a_wanted_certificate_may_be_missing_but_not_bad() {
         let _ = visitor.clone().showing(&door.strange).refused();
         let _ = visitor.showing(&door.late).refused();
     }
-    let said = server.said();
-    for part in ["CN=client7", "CN=Client Root"] {
-        assert!(
-            said.contains(part),
-            "nothing is said of the accepted {part}:\n{said}"
-        );
-    }
+    // Who it was is personal; whose certificate it was is not.
+    server.wait_said(&["client certificate accepted", "issuer=CN=Client Root"]);
     server.stop();
 }
 
@@ -365,10 +357,11 @@ fn level_3_takes_elliptic_curves_of_suite_b() {
     let openssl = |words: &[&str]| stand.visitor(Tool::OpenSsl, &server).words(words);
     for version in ["-tls1_2", "-tls1_3"] {
         let _ = openssl(&[version, "-groups", "P-256"]).served();
-        let _ = openssl(&[version, "-groups", "P-384"]).served();
         let _ = openssl(&[version, "-groups", "X25519"]).refused();
         let _ = openssl(&[version, "-groups", "P-521"]).refused();
     }
+    // In TLS 1.2 this client would mean the certificate's curve as well.
+    let _ = openssl(&["-tls1_3", "-groups", "P-384"]).served();
     for suite in [
         "ECDHE-ECDSA-AES128-GCM-SHA256",
         "ECDHE-ECDSA-AES256-GCM-SHA384",

@@ -16,7 +16,8 @@ fn a_key_given_twice_counts_the_second_time_and_is_warned_of() {
 fn line_ends_of_windows_and_a_byte_order_mark_are_fine() {
     let ini = "\u{feff}[Config]\r\nSTMUX_TLS_MAX_PROTOCOL_VERSION=0x304\r\n# comment\r\n\r\n";
     let said = Attempt::new(ini.as_bytes()).started();
-    assert!(!said.contains("WARN"), "{said}");
+    let complaint = |line: &str| line.contains("WARN") && line.contains("sametime.ini");
+    assert!(!said.lines().any(complaint), "{said}");
 }
 
 #[test]

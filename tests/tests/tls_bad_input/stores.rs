@@ -120,7 +120,7 @@ fn a_key_beside_the_certificate_of_another_is_refused() {
     for kind in ["p12", "jks"] {
         let mixed = java::mix(&one, &other, &shop.fresh(kind), kind);
         refused(&mixed)
-            .names(&[KEY_FILE, "match"])
+            .names(&[KEY_FILE, "does not belong"])
             .hides(&[STORE_PASSWORD]);
     }
 }
@@ -130,7 +130,7 @@ fn a_certificate_out_of_its_time_is_refused() {
     let shop = Workshop::new();
     for (validity, word) in [
         (Validity::Expired, "expired"),
-        (Validity::NotYet, "not yet valid"),
+        (Validity::NotYet, "not yet"),
     ] {
         let party = party_of(&shop, &Order::server(&[NAME]).validity(validity));
         let _ = refused(&shop.pkcs12("mux", &party)).names(&[KEY_FILE, word]);
@@ -195,9 +195,13 @@ fn a_store_without_a_private_key_is_no_key_store() {
 fn a_file_of_another_kind_is_told_what_it_is() {
     let shop = Workshop::new();
     let party = party(&shop);
-    for (file, what) in [(&party.certificate, "PEM"), (&party.key, "PEM")] {
+    // PEM is a form that is read; it has to hold both.
+    for (file, missing) in [
+        (&party.certificate, "no private key"),
+        (&party.key, "no certificate"),
+    ] {
         let store = StoreFile::new(file.clone(), STORE_PASSWORD, "p12");
-        let _ = refused(&store).names(&[KEY_FILE, what]);
+        let _ = refused(&store).names(&[KEY_FILE, missing]);
     }
     let text = shop.path("notes.txt");
     std::fs::write(&text, "a shopping list\n").expect("a file is written");
@@ -235,7 +239,7 @@ fn a_file_that_belongs_to_others_is_refused() {
     attempt
         .refused()
         .once()
-        .names(&[KEY_FILE, store.path_text(), "permission"])
+        .names(&[KEY_FILE, store.path_text(), "may not be read"])
         .hides(&[STORE_PASSWORD]);
 }
 
