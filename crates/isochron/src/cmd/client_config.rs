@@ -19,8 +19,8 @@ use std::path::Path;
 use values::{Finding, Kind, Row, TLS_DIRECT, Values};
 use zeroize::Zeroizing;
 
-/// A file for clients has a few kilobytes; a larger one is something else.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+/// A file for clients has a few kilobytes; a larger one is something else, and looking for its lines takes long.
+const FILE_BYTES_MAX: u64 = 1 << 18;
 
 /// The documented port of a community.
 const USUAL_PORT: u16 = 1533;
