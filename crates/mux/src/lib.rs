@@ -10,7 +10,7 @@ use crate::metrics::Metrics;
 use config::Pii;
 use net::Stream;
 use net::accept::{Refused, Rules, establish};
-use net::tls::Reason;
+use net::tls::{Failure, Reason};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -226,13 +226,22 @@ impl Connection {
             Err(Refused { reason, detail }) => {
                 match (reason, &detail) {
                     (CloseReason::TlsTimeout, _) => self.mux.metrics.handshake_timed_out(),
-                    (CloseReason::TlsFailed, Some(error)) => {
-                        self.mux.metrics.handshake_failed(Reason::of(error));
-                    }
+                    (CloseReason::TlsFailed, Some(error)) => self.handshake_failed(error),
                     _ => {}
                 }
                 (reason, detail)
             }
+        }
+    }
+
+    /// Counts a failure, and tells whose certificate was refused; the reason stands with the connection's end.
+    fn handshake_failed(&self, error: &io::Error) {
+        self.mux.metrics.handshake_failed(Reason::of(error));
+        let subject =
+            Failure::within(error).and_then(|failure| failure.refusal()?.subject.as_ref());
+        if let Some(subject) = subject {
+            let (conn, subject) = (self.conn, self.mux.pii.show(subject));
+            tracing::info!(conn, %subject, "client certificate refused");
         }
     }
 
@@ -253,8 +262,14 @@ impl Connection {
             "TLS handshake"
         );
         if let Some(client) = stream.client_certificate() {
-            let subject = self.mux.pii.show(&client.subject);
-            let issuer = client.issuer;
+            let pii = self.mux.pii;
+            // Who signs for itself is its own issuer; an authority's name is nobody's secret.
+            let issuer_pii = if client.self_signed {
+                pii
+            } else {
+                Pii::new(true)
+            };
+            let (subject, issuer) = (pii.show(client.subject), issuer_pii.show(client.issuer));
             tracing::info!(conn, %subject, %issuer, "client certificate accepted");
         }
     }

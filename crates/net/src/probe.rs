@@ -63,10 +63,7 @@ impl std::fmt::Display for Trouble {
 
 impl From<io::Error> for Trouble {
     fn from(error: io::Error) -> Self {
-        match error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<Failure>())
-        {
+        match Failure::within(&error) {
             Some(failure) => Self::Tls(failure.clone()),
             None if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Self::Socket("the peer closed the connection during the handshake".to_owned())

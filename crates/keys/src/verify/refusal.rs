@@ -238,14 +238,14 @@ impl Settings {
         use webpki::Error as E;
         match error {
             E::UnknownIssuer => {
-                let issuer = missing_issuer(leaf, intermediates);
+                let (issuer, mend) = match missing_issuer(leaf, intermediates) {
+                    Some(issuer) => (issuer, "put that issuer, or the certificate itself, into"),
+                    None => ("itself".to_owned(), "put the certificate itself into"),
+                };
                 refusal(
                     Why::Untrusted,
                     format!("nothing in the trust store vouches for it; its issuer is {issuer}"),
-                    format!(
-                        "put that issuer, or the certificate itself, into {}",
-                        self.trust_store
-                    ),
+                    format!("{mend} {}", self.trust_store),
                 )
             }
             E::CertExpired { time, .. } | E::CertNotValidYet { time, .. } => {
@@ -357,8 +357,9 @@ fn names(facts: &Facts) -> String {
     }
 }
 
-/// Who signed the last certificate of the chain that the peer sent.
-fn missing_issuer(leaf: &Facts, intermediates: &[CertificateDer<'_>]) -> String {
+/// Who signed the last certificate of the chain that the peer sent; `None` for one that signs for itself, whose name may
+/// be a person's.
+fn missing_issuer(leaf: &Facts, intermediates: &[CertificateDer<'_>]) -> Option<String> {
     let others: Vec<Facts> = intermediates
         .iter()
         .filter_map(|der| Facts::of(der).ok())
@@ -374,9 +375,6 @@ fn missing_issuer(leaf: &Facts, intermediates: &[CertificateDer<'_>]) -> String 
             _ => break,
         }
     }
-    if last.self_signed {
-        format!("{} itself", last.issuer)
-    } else {
-        last.issuer.clone()
-    }
+    let alone = last.self_signed && std::ptr::eq(last, leaf);
+    (!alone).then(|| last.issuer.clone())
 }

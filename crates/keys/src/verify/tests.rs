@@ -127,6 +127,22 @@ fn a_chain_to_the_trust_store_is_accepted_and_one_to_nowhere_is_not() {
 }
 
 #[test]
+fn a_stranger_who_signs_for_himself_is_not_named_in_the_reason() {
+    let trust = trust_with("", &[&self_signed(ca("root"))], &[]);
+    let mut params = host("ldap.example.com");
+    params.is_ca = IsCa::ExplicitNoCa;
+    let stranger = self_signed(params);
+    let says = "its issuer is itself; put the certificate itself into STLDAP_TLS_TRUST_STORE_FILE";
+    refused(&trust, &stranger, &[], Why::Untrusted, says);
+    let refusal = check(&trust, &stranger, &[]).unwrap_err();
+    assert_eq!(refusal.subject.as_deref(), Some("CN=ldap.example.com"));
+    assert!(
+        !refusal.to_string().contains("ldap.example.com"),
+        "{refusal}"
+    );
+}
+
+#[test]
 fn an_intermediate_in_the_trust_store_ends_the_path() {
     let root = self_signed(ca("root"));
     let middle = root.sign(ca("middle"));

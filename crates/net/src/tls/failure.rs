@@ -84,13 +84,7 @@ impl Reason {
     /// The kind of an error that [`crate::accept::Refused`] carries.
     #[must_use]
     pub fn of(error: &io::Error) -> Self {
-        match error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<Failure>())
-        {
-            Some(failure) => failure.reason,
-            None => Self::Closed,
-        }
+        Failure::within(error).map_or(Self::Closed, |failure| failure.reason)
     }
 }
 
@@ -186,6 +180,12 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl Failure {
+    /// The failed handshake inside an error of a connection, if that is what it was.
+    #[must_use]
+    pub fn within(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
     /// The refused certificate, with its subject, where that was the reason.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {
