@@ -116,7 +116,7 @@ fn rules(config: &Config) -> Result<Rules> {
     Ok(Rules {
         legacy: true,
         tls: Some(tls),
-        renew_keys_after: net::tls::renew_keys_after(&config.tls.mux),
+        renew_keys_after: net::tls::renew_keys_after(settings),
         detect_deadline: config.mux.detect_timeout.value,
         tls_deadline: config.mux.tls_timeout.value,
     })
