@@ -183,6 +183,14 @@ fn a_store_is_not_overwritten_by_a_slip() {
         listed.contains("1 entry") && listed.contains("three"),
         "{listed}"
     );
+
+    // Who may read a store is left to the administrator, and said.
+    let everybody = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(desk.path("k.p12"), everybody).expect("the mode is changed");
+    let line = "keystore create k.p12 --alias four --host a --add --password-file pw";
+    let said = desk.run(line);
+    assert!(said.success && said.err.contains("chmod 600"), "{said:?}");
+    assert_eq!(mode(&desk.path("k.p12")), 0o644);
 }
 
 #[test]
@@ -485,6 +493,34 @@ fn what_java_trusts_is_listed_and_added_to() {
     ]);
     assert!(listed.contains("2 entries"), "{listed}");
     assert_eq!(listed.matches("trustedCertEntry").count(), 2, "{listed}");
+}
+
+#[test]
+fn an_old_java_store_is_not_written_but_converted() {
+    let desk = desk();
+    let work = Workshop::new();
+    let root = work.root("Root One", &Order::authority());
+    let jks = work.jks(&work.trust(&[&root.certificate]));
+    desk.write("from", format!("{}\n", jks.password));
+    let more = work.root("Root Two", &Order::authority());
+    let refusal = desk.refusal(&format!(
+        "truststore add {} --alias two {} --password-file from",
+        jks.path_text(),
+        text(&more.certificate)
+    ));
+    assert!(
+        refusal.contains("JKS") && refusal.contains("keystore import"),
+        "{refusal}"
+    );
+    let _ = desk.output(&format!(
+        "keystore import t.p12 --from {} --from-password-file from --password-file pw",
+        jks.path_text()
+    ));
+    let listed = keytool_list(&desk, "t.p12");
+    assert!(
+        listed.contains("trustedCertEntry") && listed.contains("CN=Root One"),
+        "{listed}"
+    );
 }
 
 #[test]

@@ -131,6 +131,22 @@ fn nothing_configured_is_said_and_no_failure() {
 }
 
 #[test]
+fn a_store_for_all_scopes_is_no_fault_of_those_that_it_does_not_help() {
+    let work = Workshop::new();
+    let root = work.root("Test Root", &Order::authority());
+    let leaf = work.issue(&root, "a.example.com", &Order::server(&["a.example.com"]));
+    for settings in [
+        Settings::new().key_store("ST", &work.pkcs12("a", &leaf)),
+        Settings::new().trust_store("ST", &work.trust(&[&root.certificate])),
+    ] {
+        let desk = desk(&settings);
+        let _ = desk.output("tls show");
+        let _ = desk.output("tls show --scope global");
+        let _ = desk.output("tls test all");
+    }
+}
+
+#[test]
 fn the_certificate_that_the_server_made_is_shown_as_such() {
     let mut server = isochron_tests::Server::start(isochron_tests::Ports::Shared, &[]);
     let shown = server.command_output(&["tls", "show", "--scope", "mux"]);

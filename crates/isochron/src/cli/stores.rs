@@ -120,7 +120,7 @@ pub(crate) struct Import {
         requires = "alias"
     )]
     pub(crate) key: Option<PathBuf>,
-    /// Another store, PKCS#12 or JKS, whose keys are taken over
+    /// Another store, PKCS#12, JKS or PEM, all of whose keys and certificates are taken over
     #[arg(long, value_name = "FILE")]
     pub(crate) from: Option<PathBuf>,
     /// Password of that store: the first line of this file [default: it is asked for]

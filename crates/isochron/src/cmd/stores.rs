@@ -11,6 +11,8 @@ use keys::material::path_of;
 use keys::store::{self, Content, Entry, Format, OpenError, Store, edit};
 use rustls::pki_types::CertificateDer;
 use serde::Serialize;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use zeroize::Zeroizing;
@@ -145,7 +147,16 @@ impl StoreFile {
         }
         let bytes = store::write_pkcs12(&self.store.entries, &self.password)
             .with_context(|| format!("{path} cannot be written"))?;
-        files::write_secret(&self.path, &bytes).with_context(|| format!("{path} cannot be written"))
+        files::write_secret(&self.path, &bytes)
+            .with_context(|| format!("{path} cannot be written"))?;
+        let is_key = |entry: &Entry| matches!(entry.content, Content::Key { .. });
+        if self.store.entries.iter().any(is_key) && is_shared(&self.path) {
+            note(
+                &self.path,
+                "other users of this machine may read it; chmod 600 takes that from them",
+            );
+        }
+        Ok(())
     }
 
     /// The one key, or that with the alias.
@@ -195,6 +206,11 @@ impl StoreFile {
             note(&self.path, remark);
         }
     }
+}
+
+/// Whether users other than the owner may read a file: one that was there before keeps its mode.
+fn is_shared(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
 }
 
 /// A store's content; its password is given.
@@ -324,7 +340,9 @@ pub(super) fn print(file: &StoreFile, json: bool, now: SystemTime) -> anyhow::Re
         for issuer in facts.iter().skip(1) {
             lines.push(("chain", certificate::short(issuer)));
         }
-        shown += &format!("\n{} ({kind})\n", entry.alias);
+        // Whoever made the store may have put in what a terminal obeys.
+        let alias = entry.alias.replace(char::is_control, "·");
+        shown += &format!("\n{alias} ({kind})\n");
         shown += &certificate::aligned(2, &lines);
         let mut certificates = facts.iter().map(|facts| CertificateRow::of(facts, now));
         rows.push(EntryRow {

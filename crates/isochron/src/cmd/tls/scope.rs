@@ -20,8 +20,8 @@ pub(super) struct Loaded<'a> {
     pub(super) rules: Option<Rules>,
     pub(super) notes: Vec<Note>,
     pub(super) faults: Vec<Fault>,
-    /// A listener takes TLS and there is no certificate yet.
-    is_unborn: bool,
+    /// Why there is no TLS, if nothing is configured: no fault.
+    pub(super) absent: Option<String>,
 }
 
 /// What a handshake of the scope goes by.
@@ -52,13 +52,16 @@ impl<'a> Loaded<'a> {
             rules: None,
             notes: Vec::new(),
             faults: Vec::new(),
-            is_unborn: false,
+            absent: None,
         };
-        let found = match (scope, &settings.key_store, &settings.trust_store) {
-            (Scope::Mux, None, _) if takes_tls(config) => loaded.with_self_signed(data, now),
-            (_, None, None) => return loaded,
-            (Scope::Saml, ..) => keys::load(settings, Role::Saml, now),
-            (Scope::Ldap, ..) | (_, None, _) => keys::load(settings, Role::Client, now),
+        loaded.absent = absence(config, settings);
+        if loaded.absent.is_some() {
+            return loaded;
+        }
+        let found = match (scope, &settings.key_store) {
+            (Scope::Mux, None) => loaded.with_self_signed(data, now),
+            (Scope::Saml, _) => keys::load(settings, Role::Saml, now),
+            (Scope::Ldap, _) | (_, None) => keys::load(settings, Role::Client, now),
             _ => keys::load(settings, Role::Server, now),
         };
         match found.and_then(|mut material| {
@@ -73,35 +76,6 @@ impl<'a> Loaded<'a> {
             Err(faults) => loaded.faults = faults,
         }
         loaded
-    }
-
-    /// Why there is no TLS, if nothing is configured.
-    pub(super) fn absent(&self) -> Option<String> {
-        let settings = self.settings;
-        if self.is_unborn {
-            return Some("no certificate yet: the first start makes a self-signed one".to_owned());
-        }
-        let is_empty = settings.key_store.is_none() && settings.trust_store.is_none();
-        if !is_empty || self.self_signed.is_some() || !self.faults.is_empty() {
-            return None;
-        }
-        let name = |suffix| settings.scope.names(suffix).join(" or ");
-        Some(match settings.scope {
-            Scope::Mux => "not configured: no port takes it".to_owned(),
-            Scope::Server => format!(
-                "not configured: links stay plain; {} would turn it on",
-                name("TLS_KEY_STORE_FILE")
-            ),
-            Scope::Ldap => format!(
-                "not configured: no directory can be trusted; {} names whom to trust",
-                name("TLS_TRUST_STORE_FILE")
-            ),
-            Scope::Saml => format!(
-                "not configured: no identity provider can be trusted; {} names whom to trust",
-                name("TLS_TRUST_STORE_FILE")
-            ),
-            Scope::Global => "not configured: no store is named for all scopes".to_owned(),
-        })
     }
 
     /// The highest level that every certificate which is shown meets.
@@ -134,7 +108,10 @@ impl<'a> Loaded<'a> {
                 self.self_signed = Some(file);
                 material.identities.push(identity);
             }
-            Ok(None) => self.is_unborn = true,
+            Ok(None) => {
+                self.absent =
+                    Some("no certificate yet: the first start makes a self-signed one".to_owned());
+            }
             Err(error) => {
                 let origin = Origin::File {
                     path: file,
@@ -156,7 +133,7 @@ impl<'a> Loaded<'a> {
 
     fn rules_of(&mut self, material: &Material) -> Result<Option<Rules>, Vec<Fault>> {
         let settings = self.settings;
-        if self.is_unborn || settings.scope == Scope::Saml {
+        if self.absent.is_some() || settings.scope == Scope::Saml {
             return Ok(None);
         }
         let accepts = !material.identities.is_empty() && settings.scope != Scope::Ldap;
@@ -177,6 +154,34 @@ impl<'a> Loaded<'a> {
             accepts,
             server,
         }))
+    }
+}
+
+/// What a scope misses that it cannot do without. A store that it has from the global scope and that does not help it
+/// is no sign that anybody meant it.
+fn absence(config: &Config, settings: &TlsSettings) -> Option<String> {
+    let (key_store, trust_store) = (&settings.key_store, &settings.trust_store);
+    let name = |suffix| settings.scope.names(suffix).join(" or ");
+    match settings.scope {
+        Scope::Mux if key_store.is_none() && !takes_tls(config) => {
+            Some("not configured: no port takes it".to_owned())
+        }
+        Scope::Server if key_store.is_none() && trust_store.is_none() => Some(format!(
+            "not configured: links stay plain; {} would turn it on",
+            name("TLS_KEY_STORE_FILE")
+        )),
+        Scope::Ldap if trust_store.is_none() => Some(format!(
+            "not configured: no directory can be trusted; {} names whom to trust",
+            name("TLS_TRUST_STORE_FILE")
+        )),
+        Scope::Saml if trust_store.is_none() => Some(format!(
+            "not configured: no identity provider can be trusted; {} names whom to trust",
+            name("TLS_TRUST_STORE_FILE")
+        )),
+        Scope::Global if key_store.is_none() && trust_store.is_none() => {
+            Some("not configured: no store is named for all scopes".to_owned())
+        }
+        _ => None,
     }
 }
 

@@ -107,8 +107,8 @@ fn shown(config: &Config, loaded: &Loaded<'_>, now: SystemTime) -> anyhow::Resul
             .collect();
         lines.push(("ports", ports.join(", ")));
     }
-    if let Some(why) = loaded.absent() {
-        lines.push(("tls", why));
+    if let Some(why) = &loaded.absent {
+        lines.push(("tls", why.clone()));
         return Ok(text + &aligned(2, &lines));
     }
     let no_key_store = match &loaded.self_signed {
@@ -260,7 +260,7 @@ fn row(loaded: &Loaded<'_>, now: SystemTime) -> anyhow::Result<ScopeRow> {
     };
     Ok(ScopeRow {
         scope: settings.scope.word(),
-        configured: loaded.absent().is_none(),
+        configured: loaded.absent.is_none(),
         key_store: settings.key_store.as_ref().map(store),
         trust_store: settings.trust_store.as_ref().map(store),
         self_signed: loaded

@@ -87,9 +87,11 @@ pub(super) async fn run(
             scope,
             lines: Vec::new(),
         };
-        match loaded.absent() {
+        match &loaded.absent {
             // The directories may be there all the same, and then need the store that is missing.
-            Some(why) if scope != Scope::Ldap || !has_tls_directory(config) => report.skipped(why),
+            Some(why) if scope != Scope::Ldap || !has_tls_directory(config) => {
+                report.skipped(why.as_str())
+            }
             _ if !loaded.faults.is_empty() => report.faults(&loaded.faults),
             _ => match scope {
                 Scope::Mux | Scope::Global => listener(loaded, &mut report).await,
