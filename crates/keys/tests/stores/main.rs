@@ -2,6 +2,12 @@
 //!
 //! The short form takes each value of each dimension once; `ISOCHRON_FULL=1` takes all of them with each other.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says what is wrong by failing, and clippy knows only test functions for tests"
+)]
+
 mod bad;
 mod load;
 mod pki;
@@ -121,19 +127,11 @@ fn check_key_store(writer: Writer, kind: Kind, shape: Shape) {
     assert_eq!(store.remarks, [""; 0], "{what}");
     let identity = keys::Identity::new(chain.to_vec(), key.clone_key());
     identity.unwrap_or_else(|error| panic!("{what}: {error}"));
-
-    if writer != Writer::Pem {
-        assert_eq!(
-            open(&path, "wrong").unwrap_err(),
-            OpenError::WrongPassword,
-            "{what}"
-        );
-    }
 }
 
 #[test]
 fn every_tool_writes_trust_stores_that_open_with_and_without_javas_mark() {
-    let names = ["root", "intermediate", "p256-recipe"];
+    let names = ["root", "p256-recipe"];
     for writer in Writer::ALL {
         if writer == Writer::Nss {
             continue;
@@ -161,7 +159,7 @@ fn every_tool_writes_trust_stores_that_open_with_and_without_javas_mark() {
 
 #[test]
 fn a_store_may_hold_several_keys() {
-    for writer in [Writer::Keytool, Writer::KeytoolLegacy, Writer::KeytoolJks] {
+    for writer in [Writer::Keytool, Writer::KeytoolJks] {
         let folder = Folder::new();
         let out = folder.path("several");
         for kind in Kind::ALL {
