@@ -69,18 +69,21 @@ fn why(trouble: &Trouble, settings: &TlsSettings) -> String {
     }
 }
 
-/// What a called server may mean that ends the handshake with an alert that says nothing: under TLS 1.2, OpenSSL's
-/// does so where it misses a certificate.
+/// What a called server may mean that ends the handshake with an alert that says nothing: it found no suite for its
+/// key, or, OpenSSL's under TLS 1.2, it misses a certificate.
 fn unsaid(trouble: &Trouble, settings: &TlsSettings) -> String {
     match trouble {
-        Trouble::Tls(failure)
-            if failure.reason == Reason::Alert && settings.key_store.is_none() =>
-        {
-            let name = settings.scope.names("TLS_KEY_STORE_FILE").join(" or ");
-            format!(
-                "; perhaps it takes none of our suites, or wants a certificate of ours ({name})"
-            )
-        }
-        _ => String::new(),
+        Trouble::Tls(failure) if failure.reason == Reason::Alert => {}
+        _ => return String::new(),
     }
+    let suites = match &settings.cipher_suites {
+        Some(list) => format!("{} and {}", settings.level.name, list.name),
+        None => settings.level.name.clone(),
+    };
+    let suites = format!("; perhaps it takes none of our suites (see {suites})");
+    if settings.key_store.is_some() {
+        return suites;
+    }
+    let name = settings.scope.names("TLS_KEY_STORE_FILE").join(" or ");
+    format!("{suites}, or wants a certificate of ours ({name})")
 }
