@@ -39,6 +39,8 @@ pub enum Digest {
 pub enum Validity {
     /// From today for ninety days.
     Now,
+    /// From today for so many days.
+    Days(u32),
     /// It ended years ago.
     Expired,
     /// It begins in some years.
@@ -117,6 +119,12 @@ impl Order {
     #[must_use]
     pub fn bare() -> Self {
         Self::with(&[])
+    }
+
+    /// An authority as old ones are: allowed to sign, and without Basic Constraints.
+    #[must_use]
+    pub fn authority_without_constraints() -> Self {
+        Self::with(&["keyUsage=critical,keyCertSign,cRLSign"])
     }
 
     fn leaf(names: &[&str], usage: &str) -> Self {
@@ -309,8 +317,12 @@ impl Workshop {
             "-extfile",
             text(&extensions),
         ];
+        let days = match order.validity {
+            Validity::Days(days) => days.to_string(),
+            _ => "90".to_owned(),
+        };
         match order.validity {
-            Validity::Now => words.extend(["-days", "90"]),
+            Validity::Now | Validity::Days(_) => words.extend(["-days", &days]),
             Validity::Expired => {
                 words.extend([
                     "-startdate",

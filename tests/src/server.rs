@@ -289,7 +289,9 @@ impl Server {
         self.folder.join("data")
     }
 
-    fn settings_file(&self) -> PathBuf {
+    /// Its `sametime.ini`.
+    #[must_use]
+    pub fn settings_file(&self) -> PathBuf {
         Path::new(&self.folder).join("sametime.ini")
     }
 

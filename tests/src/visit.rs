@@ -152,6 +152,12 @@ impl Visitor {
         }
     }
 
+    /// Goes there; true when it is not served.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.go().is_err()
+    }
+
     fn go(&self) -> Result<Seen, String> {
         let mut child = self.command().spawn().expect("the tool starts");
         let heard = Heard::of(&mut child);

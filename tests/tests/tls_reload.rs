@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, reason = "a test may end by panicking anywhere")]
 
 use isochron_tests::pki::{KeyKind, Order, Party, STORE_PASSWORD, StoreFile, Validity, Workshop};
+use isochron_tests::visit::{Tool, Version, Visitor};
 use isochron_tests::{PATIENCE, Ports, Server, Settings, java, look, poll, poll_within, tls};
 use rustls::crypto::aws_lc_rs;
 use std::fmt::Write;
@@ -203,7 +204,8 @@ impl Crowd {
         };
         let gathered = runtime.block_on(async {
             let mut fleet = Fleet::new(&plan, SESSIONS, Contacts::Ring).await?;
-            fleet.login(0..SESSIONS, 32, PATIENCE).await?.all_in()?;
+            // Each login checks a password hash, which is made to take its time.
+            fleet.login(0..SESSIONS, 32, PATIENCE * 5).await?.all_in()?;
             fleet.converse(PATIENCE).await?;
             anyhow::Ok(fleet)
         });
@@ -313,5 +315,69 @@ fn a_store_that_cannot_be_used_changes_nothing() {
     for password in [STORE_PASSWORD, "never the right one"] {
         assert!(!said.contains(password), "a password is in the log");
     }
+    server.stop();
+}
+
+#[test]
+fn settings_that_cannot_be_used_change_nothing_and_good_ones_count_for_new_connections() {
+    let secret = Secret::new();
+    let mut server = secret.settings().start(Ports::Shared);
+    let visitor = |version| Visitor::new(Tool::OpenSsl, server.tls_port()).only(version);
+    let _ = visitor(Version::Tls12).served();
+    let settings = fs::read_to_string(server.settings_file()).expect("the test wrote it");
+
+    for (what, line) in [
+        ("TLS 1.1", "STMUX_TLS_MIN_PROTOCOL_VERSION=0x302"),
+        ("no such level", "STMUX_TLS_SECURITY_LEVEL=9"),
+        (
+            "a level that the key does not meet",
+            "STMUX_TLS_SECURITY_LEVEL=4",
+        ),
+        (
+            "a store that is not there",
+            "STMUX_TLS_TRUST_STORE_FILE=no-such.p12",
+        ),
+    ] {
+        let before = refusals(&server);
+        fs::write(
+            server.settings_file(),
+            format!("{settings}[Config]\n{line}\n"),
+        )
+        .expect("settings are written");
+        poll(what, || (refusals(&server) > before).then_some(()));
+        let (name, _) = line.split_once('=').expect("a setting has a value");
+        server.wait_said(&[name]);
+        let _ = visitor(Version::Tls12).served();
+    }
+
+    let line = "STMUX_TLS_MIN_PROTOCOL_VERSION=0x304";
+    fs::write(
+        server.settings_file(),
+        format!("{settings}[Config]\n{line}\n"),
+    )
+    .expect("settings are written");
+    poll_within("the end of TLS 1.2", SECONDS, || {
+        visitor(Version::Tls12).is_refused().then_some(())
+    });
+    let _ = visitor(Version::Tls13).served();
+    server.stop();
+}
+
+#[test]
+fn a_certificate_that_ends_soon_is_warned_of_and_its_days_are_counted() {
+    let secret = Secret::new();
+    let mut server = secret.settings().start(Ports::StrictTls);
+    let days = || server.metric("isochron_tls_certificate_expiry_days", "scope=\"mux\"");
+    poll("the days of the first certificate", || {
+        (88..=90).contains(&days()).then_some(())
+    });
+    let order = Order::server(&[NAME]).validity(Validity::Days(6));
+    let party = secret.shop.issue(&secret.root, NAME, &order);
+    secret.mount(&secret.store(&party, STORE_PASSWORD));
+    shown(&server, &party);
+    poll("the days of the next one", || {
+        (5..=6).contains(&days()).then_some(())
+    });
+    server.wait_said(&["WARN a certificate expires in "]);
     server.stop();
 }

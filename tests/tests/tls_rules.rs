@@ -300,6 +300,57 @@ fn a_trust_store_of_openssl_and_a_pinned_certificate_are_as_good_as_an_authority
 }
 
 #[test]
+fn an_issuer_without_basic_constraints_needs_the_switch() {
+    let stand = Stand::new();
+    let shop = &stand.shop;
+    let old = shop.root("Old Root", &Order::authority_without_constraints());
+    let client = shop.issue(&old, "client7", &Order::client(&["client7.example.com"]));
+    let settings = stand
+        .settings
+        .clone()
+        .trust_store("STMUX", &shop.trust_of_openssl(&old.certificate))
+        .set("STMUX_TLS_CLIENT_AUTH", "2");
+    let mut server = settings.start(Ports::StrictTls);
+    let _ = stand
+        .visitor(Tool::OpenSsl, &server)
+        .showing(&client)
+        .refused();
+    server.wait_said(&["STMUX_TLS_TRUST_MANAGER_FACTORY_ALGORITHM=PKIX"]);
+    server.stop();
+
+    let mut server = settings
+        .set("STMUX_TLS_TRUST_MANAGER_FACTORY_ALGORITHM", "PKIX")
+        .start(Ports::StrictTls);
+    let _ = stand
+        .visitor(Tool::OpenSsl, &server)
+        .showing(&client)
+        .served();
+    server.stop();
+}
+
+#[test]
+fn the_mirror_lets_in_those_with_our_own_names_only() {
+    let door = Door::new();
+    let shop = &door.stand.shop;
+    let twin = shop.root("Twin Root", &Order::authority());
+    let twin_client = shop.issue(&twin, "twin", &Order::client(&[NAME]));
+    let trust = shop.trust(&[&twin.certificate]);
+    let other = shop.issue(&twin, "other", &Order::client(&["client7.example.com"]));
+    let mut server = door
+        .stand
+        .settings
+        .clone()
+        .trust_store("STMUX", &trust)
+        .set("STMUX_TLS_CLIENT_AUTH", "2")
+        .set("STMUX_TLS_MIRROR_TRUSTED_HOSTS", "1")
+        .start(Ports::StrictTls);
+    let visitor = door.stand.visitor(Tool::OpenSsl, &server);
+    let _ = visitor.clone().showing(&twin_client).served();
+    let _ = visitor.showing(&other).refused();
+    server.stop();
+}
+
+#[test]
 fn level_2_takes_aes_gcm_only_and_clients_with_good_keys() {
     let stand = Stand::new();
     let shop = &stand.shop;
