@@ -24,7 +24,7 @@ enum Probe {
 }
 
 /// Everything the tests need. A new tool in a test is a new row here.
-const PACKAGES: [Package; 17] = [
+const PACKAGES: [Package; 18] = [
     Package {
         debian: "gcc",
         probe: Probe::Program("cc"),
@@ -94,6 +94,11 @@ const PACKAGES: [Package; 17] = [
         debian: "python3-venv",
         probe: Probe::Runs("python3", &["-c", "import ensurepip"]),
         needed_for: "sslyze, another such scan",
+    },
+    Package {
+        debian: "curl",
+        probe: Probe::Program("curl"),
+        needed_for: "the operator's pages, which read the metrics with it",
     },
     Package {
         debian: "util-linux",
