@@ -152,6 +152,11 @@ fn refusals(server: &Server) -> u64 {
     server.metric("isochron_reloads_total", "outcome=\"refused\"")
 }
 
+/// 1 while what is on disk is not in force.
+fn refused_now(server: &Server) -> u64 {
+    server.metric("isochron_reload_refused", "")
+}
+
 #[test]
 fn five_hundred_sessions_talk_on_while_the_certificate_changes() {
     let secret = Secret::new();
@@ -349,6 +354,25 @@ fn settings_that_cannot_be_used_change_nothing_and_good_ones_count_for_new_conne
         server.wait_said(&[name]);
         let _ = visitor(Version::Tls12).served();
     }
+
+    fs::write(server.settings_file(), &settings).expect("settings are written");
+    poll("settings that are good again", || {
+        (refused_now(&server) == 0).then_some(())
+    });
+    let directories = server
+        .settings_file()
+        .with_file_name("StCommunityConfig.xml");
+    fs::write(&directories, "<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>")
+        .expect("a file is written");
+    poll("directories that are no XML of ours", || {
+        (refused_now(&server) == 1).then_some(())
+    });
+    server.wait_said(&["StCommunityConfig.xml"]);
+    let _ = visitor(Version::Tls12).served();
+    fs::remove_file(&directories).expect("a file is removed");
+    poll("no directories any more", || {
+        (refused_now(&server) == 0).then_some(())
+    });
 
     let line = "STMUX_TLS_MIN_PROTOCOL_VERSION=0x304";
     fs::write(

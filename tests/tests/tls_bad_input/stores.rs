@@ -1,9 +1,11 @@
 //! Stores that cannot be opened, or that hold what cannot be shown.
 
 use super::{NAME, party, party_of, store};
-use isochron_tests::pki::{Digest, KeyKind, Order, STORE_PASSWORD, StoreFile, Validity, Workshop};
+use isochron_tests::pki::{
+    Digest, KeyKind, Order, STORE_PASSWORD, StoreFile, Validity, Workshop, keytool,
+};
 use isochron_tests::settings::{Attempt, Refusal};
-use isochron_tests::{Settings, java};
+use isochron_tests::{Ports, Settings, java};
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -277,6 +279,100 @@ fn a_trust_store_is_looked_at_as_closely() {
         .once()
         .names(&["STMUX_TLS_TRUST_STORE_FILE", empty.path_text()])
         .hides(&[STORE_PASSWORD]);
+}
+
+#[test]
+fn every_scope_is_looked_at_and_a_shared_store_is_complained_of_once() {
+    let shop = Workshop::new();
+    let party = party(&shop);
+    let mut key = shop.pkcs12("mux", &party);
+    let mut trust = shop.trust(&[&party.root]);
+    key.password = "never the right one".to_owned();
+    trust.password = "never the right one".to_owned();
+    for (settings, setting) in [
+        (
+            Settings::new().key_store("ST", &key),
+            "ST_TLS_KEY_STORE_PASSWORD",
+        ),
+        (
+            Settings::new().key_store("STSRV", &key),
+            "STSRV_TLS_KEY_STORE_PASSWORD",
+        ),
+        (
+            Settings::new().trust_store("STLDAP", &trust),
+            "STLDAP_TLS_TRUST_STORE_PASSWORD",
+        ),
+        (
+            Settings::new().trust_store("STSAML", &trust),
+            "STSAML_TLS_TRUST_STORE_PASSWORD",
+        ),
+        (
+            Settings::new()
+                .set("STSAML_TRUST_STORE_FILE", trust.path_text())
+                .set("STSAML_TRUST_STORE_PASSWORD", &trust.password),
+            "STSAML_TRUST_STORE_PASSWORD",
+        ),
+    ] {
+        settings
+            .refused()
+            .once()
+            .names(&[setting])
+            .hides(&["never the right one", STORE_PASSWORD]);
+    }
+}
+
+#[test]
+fn a_wrong_password_in_the_environment_is_blamed_on_the_variable() {
+    let shop = Workshop::new();
+    let store = store(&shop);
+    let ini = format!(
+        "[Config]\n{}",
+        Settings::new().key_store("STMUX", &store).lines()
+    );
+    let variable = "STI__Config__STMUX_TLS_KEY_STORE_PASSWORD";
+    Attempt::new(ini.as_bytes())
+        .variable(variable, "never the right one")
+        .refused()
+        .once()
+        .names(&[variable, store.path_text()])
+        .hides(&["never the right one", STORE_PASSWORD]);
+}
+
+#[test]
+fn a_key_with_a_password_of_its_own_is_asked_for_it() {
+    let shop = Workshop::new();
+    let store = StoreFile::new(shop.fresh("jks"), STORE_PASSWORD, "jks");
+    let _ = keytool(&[
+        "-genkeypair",
+        "-storetype",
+        "JKS",
+        "-keystore",
+        store.path_text(),
+        "-storepass",
+        STORE_PASSWORD,
+        "-alias",
+        "mux",
+        "-keypass",
+        "password of the key",
+        "-keyalg",
+        "EC",
+        "-groupname",
+        "secp256r1",
+        "-dname",
+        "CN=mux.example.com",
+        "-ext",
+        "san=dns:mux.example.com",
+    ]);
+    let settings = Settings::new().key_store("STMUX", &store);
+    settings
+        .refused()
+        .once()
+        .names(&["STMUX_TLS_KEY_PASSWORD", store.path_text()])
+        .hides(&[STORE_PASSWORD, "password of the key"]);
+    let mut server = settings
+        .set("STMUX_TLS_KEY_PASSWORD", "password of the key")
+        .start(Ports::StrictTls);
+    server.stop();
 }
 
 #[test]
