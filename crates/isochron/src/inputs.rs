@@ -26,12 +26,20 @@ impl Inputs {
         }
     }
 
+    /// From now on the settings of these sources have to be there: a running server does not fall back to defaults
+    /// because its file is away for a moment.
+    pub(crate) fn insist_on(&mut self, sources: &Sources) {
+        self.is_named |= sources.ini.is_some();
+    }
+
     /// What they say now.
     ///
     /// # Errors
     /// A file that is named and not there, or one that is there and cannot be read.
     pub(crate) fn read(&self) -> Result<Sources, Faults> {
-        let ini = match self.is_named || self.ini.exists() {
+        // Where the system does not say whether it is there, reading it says why.
+        let is_there = self.ini.try_exists().unwrap_or(true);
+        let ini = match self.is_named || is_there {
             true => Some(IniFile::read(&self.ini)?),
             false => None,
         };

@@ -7,20 +7,24 @@ mod watch;
 use self::expiry::Expiry;
 pub(crate) use self::watch::Watch;
 use crate::inputs::Inputs;
-use crate::secure::{self, Certificate, Secured, secure};
+use crate::secure::{self, Certificate, Secured, secure_anew};
 use anyhow::Context;
-use config::{Config, Faults, Listen, Sources};
+use config::{Config, Fault, Faults, IniFile, Listen, Origin, Sources};
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use net::accept::Rules;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::signal::unix::Signal;
 use tokio::sync::watch as channel;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How often the files are looked at. A change is taken after two looks that agree.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long after a refusal the same files are tried again: a certificate may only have been too young.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// Why files are read that did not change.
+const TRIED_AGAIN: &str = "tried again";
 /// How often the days to expiry are counted.
 const EXPIRY_EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -36,7 +40,20 @@ pub(crate) struct Reload {
     doors: Vec<Door>,
     certificates: Vec<Certificate>,
     watch: Watch,
+    refused: Option<Refused>,
     expiry: Expiry,
+}
+
+/// A reload that failed.
+struct Refused {
+    faults: Faults,
+    at: Instant,
+}
+
+impl Refused {
+    fn is_due(&self) -> bool {
+        self.at.elapsed() >= TRY_AGAIN_AFTER
+    }
 }
 
 /// What the server was started with. Settings that need a restart are compared with it.
@@ -49,7 +66,7 @@ pub(crate) struct Started {
 impl Reload {
     /// From what the server started with; `watch` is from before the stores were read.
     pub(crate) fn new(
-        inputs: Inputs,
+        mut inputs: Inputs,
         data: PathBuf,
         host: String,
         started: Started,
@@ -69,6 +86,7 @@ impl Reload {
             counter!("isochron_reloads_total", "outcome" => outcome).absolute(0);
         }
         gauge!("isochron_reload_refused").set(0.0);
+        inputs.insist_on(&started.sources);
         Self {
             inputs,
             data,
@@ -77,11 +95,12 @@ impl Reload {
             doors,
             certificates: secured.certificates,
             watch,
+            refused: None,
             expiry: Expiry::new(),
         }
     }
 
-    /// Reloads on a change and on a signal, and counts the days, until the server stops.
+    /// Reloads on a change and on a signal, tries once more what was refused, and counts the days, until the server stops.
     pub(crate) async fn run(mut self, mut hangup: Signal) {
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -117,34 +136,46 @@ impl Reload {
                 signal
             }
             None if self.watch.changed() => "a file changed",
+            None if self.refused.as_ref().is_some_and(Refused::is_due) => TRIED_AGAIN,
             None => return,
         };
         let outcome = match self.take() {
             Ok(()) => {
                 tracing::info!(why, "reloaded");
+                self.refused = None;
                 "taken"
             }
             Err(faults) => {
-                tracing::error!(
-                    why,
-                    "reload refused, what was in force stays in force: {faults}"
-                );
+                let said = self.refused.as_ref().map(|refused| &refused.faults);
+                // The same is not said each time that it is tried again.
+                if why != TRIED_AGAIN || said != Some(&faults) {
+                    tracing::error!(
+                        why,
+                        "reload refused, what was in force stays in force: {faults}"
+                    );
+                }
+                self.refused = Some(Refused {
+                    faults,
+                    at: Instant::now(),
+                });
                 "refused"
             }
         };
         counter!("isochron_reloads_total", "outcome" => outcome).increment(1);
-        gauge!("isochron_reload_refused").set(f64::from(u8::from(outcome == "refused")));
+        gauge!("isochron_reload_refused").set(f64::from(u8::from(self.refused.is_some())));
     }
 
     /// Loads everything anew and puts it in force, or changes nothing.
     fn take(&mut self) -> Result<(), Faults> {
         let sources = self.inputs.read()?;
+        refuse_emptied(&self.started.sources, &sources)?;
         let (mut config, notes) = config::load(sources.clone())?;
         config.mux.listeners.clone_from(&self.started.listeners);
         // Before the stores are read, and whether they are good or not: mending them is a change as well.
         self.watch
             .follow(watched(&self.inputs, &sources, &config, &self.data));
-        let secured = secure(&config, &self.data, &self.host, SystemTime::now())?;
+        let now = SystemTime::now();
+        let secured = secure_anew(&config, &self.data, &self.host, now, &self.certificates)?;
         for note in notes.iter().chain(&secured.notes) {
             tracing::warn!("{note}");
         }
@@ -156,18 +187,35 @@ impl Reload {
         for door in &self.doors {
             door.send_modify(|rules| {
                 if rules.tls.is_some() {
-                    let tls = secured.mux.clone();
                     *rules = Arc::new(Rules {
-                        tls,
+                        tls: secured.mux.clone(),
+                        renew_keys_after: net::tls::renew_keys_after(&config.tls.mux),
                         ..Rules::clone(rules)
                     });
                 }
             });
         }
         say_shown(&secured);
-        self.expiry.look(&secured.certificates, SystemTime::now());
+        self.expiry.look(&secured.certificates, now);
         self.certificates = secured.certificates;
         Ok(())
+    }
+}
+
+/// A file that had settings and has none is being written, or was lost: neither means the defaults.
+fn refuse_emptied(started: &Sources, now: &Sources) -> Result<(), Faults> {
+    let is_blank = |ini: &IniFile| ini.bytes.trim_ascii().is_empty();
+    match (&started.ini, &now.ini) {
+        (Some(before), Some(now)) if is_blank(now) && !is_blank(before) => {
+            let origin = Origin::File {
+                path: now.path.clone(),
+                line: 0,
+            };
+            let expected = "the settings back; or a restart, if the defaults are meant";
+            let fault = Fault::new("this file", origin, "is empty now", expected);
+            Err(Faults::from(vec![fault]))
+        }
+        _ => Ok(()),
     }
 }
 

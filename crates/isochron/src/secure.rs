@@ -50,6 +50,8 @@ pub(crate) struct Certificate {
     pub(crate) fingerprint: String,
     /// When it expires.
     pub(crate) not_after: SystemTime,
+    /// It is the self-signed one of the data folder.
+    pub(crate) is_made_here: bool,
 }
 
 /// Which of a scope's two stores.
@@ -110,6 +112,32 @@ pub(crate) fn secure(
     let mut secured = load_all(config, data, host, now, For::Start)?;
     secured.notes.extend(keep_stashes(config)?);
     Ok(secured)
+}
+
+/// The same for a running server, which does not come down from a key store to a certificate of its own: settings
+/// that are gone for a moment, because they are being written, would show everybody a stranger.
+///
+/// # Errors
+/// As [`secure`].
+pub(crate) fn secure_anew(
+    config: &Config,
+    data: &Path,
+    host: &str,
+    now: SystemTime,
+    in_force: &[Certificate],
+) -> Result<Secured, Faults> {
+    let from_store = |own: &Certificate| {
+        own.scope == Scope::Mux && own.store == StoreKind::Key && !own.is_made_here
+    };
+    if config.tls.mux.key_store.is_none() && in_force.iter().any(from_store) {
+        return Err(Faults::from(vec![Fault::new(
+            "STMUX_TLS_KEY_STORE_FILE",
+            Origin::Default,
+            "no key store is named any more, and the one that was stays in force",
+            "the setting back; or a restart, if clients are to be shown a self-signed certificate",
+        )]));
+    }
+    secure(config, data, host, now)
 }
 
 /// The same for a command that only looks: nothing is stashed, and no certificate is made that the user of the
@@ -250,7 +278,12 @@ impl Secured {
         now: SystemTime,
         purpose: For,
     ) -> Result<(), Vec<Fault>> {
-        let mut material = load(settings, now)?;
+        let fips = net::tls::no_fips(settings);
+        let mut material = match (load(settings, now), fips) {
+            (Ok(material), None) => material,
+            (Ok(_), Some(fault)) => return Err(vec![fault]),
+            (Err(faults), fips) => return Err(faults.into_iter().chain(fips).collect()),
+        };
         self.notes.append(&mut material.notes);
         let is_door = settings.scope == Scope::Mux && takes_tls(config);
         let from = match &settings.key_store {
@@ -270,14 +303,17 @@ impl Secured {
             }
             None => String::new(),
         };
-        self.remember(settings.scope, &material, &from);
+        self.remember(settings, &material, &from);
         if is_door {
             let (rules, mut notes) = net::tls::server_config(settings, &material)?;
             self.notes.append(&mut notes);
             self.mux = Some(rules);
         } else if settings.scope == Scope::Server && settings.key_store.is_some() {
-            // Nobody listens on 1516 in one process; that it could be is checked all the same.
+            // Nobody listens on 1516 in one process; that somebody could is checked all the same.
             let (_, mut notes) = net::tls::server_config(settings, &material)?;
+            self.notes.append(&mut notes);
+        } else if settings.scope == Scope::Ldap && settings.trust_store.is_some() {
+            let (_, mut notes) = net::tls::client_config(settings, &material)?;
             self.notes.append(&mut notes);
         }
         Ok(())
@@ -330,32 +366,45 @@ impl Secured {
         Ok(identity)
     }
 
-    fn remember(&mut self, scope: Scope, material: &Material, from: &str) {
-        let own = material.identities.iter().map(Identity::certificate);
-        let own = own.map(|certificate| (StoreKind::Key, certificate));
+    /// Every certificate of the scope that can expire: whole chains, because a client refuses one with a gap in time.
+    fn remember(&mut self, settings: &TlsSettings, material: &Material, from: &str) {
+        let scope = settings.scope;
+        for own in &material.identities {
+            for (place, certificate) in own.chain().iter().enumerate() {
+                // What cannot be read was refused, or noted, when the store was opened.
+                let Ok(facts) = Facts::of(certificate) else {
+                    continue;
+                };
+                if scope == Scope::Mux && place == 0 {
+                    self.shown.push(Shown {
+                        subject: facts.subject.clone(),
+                        fingerprint: facts.fingerprint(),
+                        from: from.to_owned(),
+                    });
+                }
+                let is_made_here = settings.key_store.is_none();
+                self.certificates
+                    .push(Certificate::of(scope, StoreKind::Key, facts, is_made_here));
+            }
+        }
         let trusted = material
             .trusted
             .iter()
-            .map(|certificate| (StoreKind::Trust, certificate));
-        for (store, certificate) in own.chain(trusted) {
-            // What cannot be read was refused, or noted, when the store was opened.
-            let Ok(facts) = Facts::of(certificate) else {
-                continue;
-            };
-            if scope == Scope::Mux && store == StoreKind::Key {
-                self.shown.push(Shown {
-                    subject: facts.subject.clone(),
-                    fingerprint: facts.fingerprint(),
-                    from: from.to_owned(),
-                });
-            }
-            self.certificates.push(Certificate {
-                scope,
-                store,
-                fingerprint: facts.fingerprint(),
-                subject: facts.subject,
-                not_after: facts.not_after,
-            });
+            .filter_map(|trusted| Facts::of(trusted).ok());
+        let trusted = trusted.map(|facts| Certificate::of(scope, StoreKind::Trust, facts, false));
+        self.certificates.extend(trusted);
+    }
+}
+
+impl Certificate {
+    fn of(scope: Scope, store: StoreKind, facts: Facts, is_made_here: bool) -> Self {
+        Self {
+            scope,
+            store,
+            fingerprint: facts.fingerprint(),
+            subject: facts.subject,
+            not_after: facts.not_after,
+            is_made_here,
         }
     }
 }

@@ -8,7 +8,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub(crate) use config::{ClientRules, anybody};
-pub use config::{client_config, renew_keys_after, server_config};
+pub use config::{client_config, no_fips, renew_keys_after, server_config};
 pub use failure::{Failure, Reason};
 
 use crate::stream::{Tls, encode_alert, encode_into};

@@ -5,8 +5,8 @@ use metrics::{describe_gauge, gauge};
 use std::collections::{BTreeMap, HashMap};
 use std::time::SystemTime;
 
-/// Days before the end at which somebody is told, the last one first.
-const WARN_AT_DAYS: [i64; 3] = [1, 7, 30];
+/// Days before the end at which somebody is told, the last one first; -1 is the first day after it.
+const WARN_AT_DAYS: [i64; 4] = [-1, 1, 7, 30];
 
 const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 
@@ -15,6 +15,8 @@ const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 pub(super) struct Expiry {
     /// The mark that was warned about last, by fingerprint.
     warned: HashMap<String, i64>,
+    /// The gauges that were set, to be blanked when their store is named no more.
+    shown: Vec<(&'static str, &'static str)>,
 }
 
 impl Expiry {
@@ -28,11 +30,16 @@ impl Expiry {
 
     /// Sets the gauges, and warns of each certificate once at each mark.
     pub(super) fn look(&mut self, certificates: &[Certificate], now: SystemTime) {
-        for ((scope, store), days) in first_to_expire(certificates, now) {
-            let labels = [("scope", scope), ("store", store)];
-            // A number of days has few digits.
-            gauge!("isochron_tls_certificate_expiry_days", &labels).set(days as f64);
+        let first = first_to_expire(certificates, now);
+        let gauge = |(scope, store)| gauge!("isochron_tls_certificate_expiry_days", "scope" => scope, "store" => store);
+        for gone in self.shown.iter().filter(|shown| !first.contains_key(shown)) {
+            gauge(*gone).set(f64::NAN);
         }
+        for (labels, days) in &first {
+            // A number of days has few digits.
+            gauge(*labels).set(*days as f64);
+        }
+        self.shown = first.into_keys().collect();
         for (certificate, days) in self.due(certificates, now) {
             let same = certificates
                 .iter()
@@ -137,6 +144,7 @@ mod tests {
             subject: "CN=chat.example.com".to_owned(),
             fingerprint: fingerprint.to_owned(),
             not_after: end,
+            is_made_here: false,
         }
     }
 
@@ -152,7 +160,8 @@ mod tests {
             assert!(expiry.due(&all, now).is_empty());
         }
         assert_eq!(told, [30, 7, 1]);
-        assert!(expiry.due(&all, end + DAY).is_empty());
+        assert_eq!(expiry.due(&all, end + DAY).len(), 1);
+        assert!(expiry.due(&all, end + 2 * DAY).is_empty());
     }
 
     #[test]

@@ -63,11 +63,17 @@ impl Watch {
         }
     }
 
-    /// Watches these files instead, if they are others.
+    /// Watches these files instead. Those that were watched before keep what they looked like: a change that came
+    /// meanwhile is still to be told.
     pub(super) fn follow(&mut self, files: Vec<PathBuf>) {
-        if files != self.files {
-            *self = Self::new(files);
+        let mut next = Self::new(files);
+        for (place, file) in next.files.iter().enumerate() {
+            if let Some(before) = self.files.iter().position(|known| known == file) {
+                next.taken[place] = self.taken[before];
+                next.last[place] = self.last[before];
+            }
         }
+        *self = next;
     }
 
     /// Takes the files as they are now for known, because they are about to be read.
@@ -130,6 +136,23 @@ mod tests {
         fs::write(&file, "another").unwrap();
         watch.read_now();
         assert_eq!(looks(&mut watch), [false; 4]);
+    }
+
+    #[test]
+    fn other_files_are_followed_and_no_change_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let [ini, old, new] = ["ini", "old", "new"].map(|name| folder.path().join(name));
+        for file in [&ini, &old, &new] {
+            fs::write(file, "one").unwrap();
+        }
+        let mut watch = Watch::new(vec![ini.clone(), old.clone()]);
+        fs::write(&ini, "changed once more").unwrap();
+        watch.follow(vec![ini, new.clone()]);
+        assert_eq!(looks(&mut watch), ONCE);
+        fs::write(&old, "of no interest any more").unwrap();
+        assert_eq!(looks(&mut watch), [false; 4]);
+        fs::write(&new, "of interest now").unwrap();
+        assert_eq!(looks(&mut watch), ONCE);
     }
 
     #[test]

@@ -309,6 +309,19 @@ fn client_verifier(
     ))
 }
 
+/// What is wrong if the scope asks for FIPS and this build has no module for it. For scopes without connections too:
+/// nobody is to believe in what is not there.
+#[must_use]
+pub fn no_fips(settings: &TlsSettings) -> Option<Fault> {
+    let missing = settings.fips.value && !aws_lc_rs::default_provider().fips();
+    missing.then(|| {
+        settings.fips.fault(
+            "this build has no FIPS module",
+            "0, or a server that was built with --features fips",
+        )
+    })
+}
+
 /// The crypto provider with what the scope may use of it.
 fn provide(settings: &TlsSettings) -> Result<(CryptoProvider, Selection), Vec<Fault>> {
     let mut provider = aws_lc_rs::default_provider();
@@ -316,11 +329,7 @@ fn provide(settings: &TlsSettings) -> Result<(CryptoProvider, Selection), Vec<Fa
         level: settings.level.value,
         fips: settings.fips.value,
     };
-    if floor.fips && !provider.fips() {
-        let problem = "this build has no FIPS module";
-        let expected = "0, or a server that was built with --features fips";
-        return Err(vec![settings.fips.fault(problem, expected)]);
-    }
+    no_fips(settings).map_or(Ok(()), |fault| Err(vec![fault]))?;
     let selection = suites::select(settings, &provider.cipher_suites)?;
     provider.cipher_suites.clone_from(&selection.suites);
     provider
