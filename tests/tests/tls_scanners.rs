@@ -61,7 +61,7 @@ fn the_documented_default_is_sound() {
     server.stop();
 }
 
-/// The settings of README.md with a store as `docs/operators/securing` makes it: an ECDSA and an RSA key.
+/// What README.md recommends, with a store that has an ECDSA and an RSA key, so that both are looked at.
 #[test]
 fn the_recommended_settings_are_sound() {
     let shop = Workshop::new();
@@ -70,14 +70,34 @@ fn the_recommended_settings_are_sound() {
     let ec = shop.issue(&root, "localhost", &order);
     let rsa = shop.issue(&root, "localhost", &order.key(KeyKind::Rsa(3072)));
     let store = shop.merged(&[&shop.pkcs12("ec", &ec), &shop.pkcs12("rsa", &rsa)]);
-    let mut server = Settings::new()
+    let mut settings = Settings::new()
         .key_store("STMUX", &store)
-        .set("STMUX_TLS_KEY_LABEL", "ec,rsa")
-        .set("STMUX_TLS_SECURITY_LEVEL", "2")
-        .tls13()
-        .start(Ports::Shared);
+        .set("STMUX_TLS_KEY_LABEL", "ec,rsa");
+    for (name, value) in recommended() {
+        settings = settings.set(&name, &value);
+    }
+    let mut server = settings.start(Ports::Shared);
     sound(&server, &shop);
     server.stop();
+}
+
+/// The TLS settings of the example in README.md, but for where its store lies.
+fn recommended() -> Vec<(String, String)> {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = std::fs::read_to_string(readme).expect("there is a README.md");
+    let lines = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("    STMUX_TLS_"));
+    let settings: Vec<_> = lines
+        .filter_map(|line| line.split_once('='))
+        .filter(|(name, _)| !name.starts_with("KEY_STORE_"))
+        .map(|(name, value)| (format!("STMUX_TLS_{name}"), value.to_owned()))
+        .collect();
+    assert!(
+        !settings.is_empty(),
+        "README.md recommends nothing any more"
+    );
+    settings
 }
 
 fn sound(server: &Server, shop: &Workshop) {
