@@ -71,8 +71,6 @@ fn a_wrong_password_is_said_of_its_setting() {
         Writer::OpensslLegacy,
         Writer::Keytool,
         Writer::KeytoolJks,
-        Writer::Nss,
-        Writer::Gnutls,
     ] {
         let folder = Folder::new();
         let store = writer.key_store(&folder, "p256", &["intermediate", "root"]);
@@ -323,12 +321,7 @@ fn faults_of_both_stores_come_together() {
 
 #[test]
 fn noise_in_a_store_is_an_error_and_no_panic() {
-    for writer in [
-        Writer::Openssl,
-        Writer::OpensslLegacy,
-        Writer::KeytoolJks,
-        Writer::Nss,
-    ] {
+    for writer in [Writer::Openssl, Writer::OpensslLegacy, Writer::KeytoolJks] {
         let folder = Folder::new();
         let store = writer.key_store(&folder, "p256", &["intermediate"]);
         let bytes = fs::read(store).unwrap();

@@ -272,7 +272,12 @@ fn the_password_may_come_from_a_file_or_a_stash() {
         .unwrap();
     let line = kept.removable.unwrap();
     let ini = format!("[Config]\n{clear}\n");
-    let ini = config::without_setting(ini.as_bytes(), line.section, &line.name);
+    let ini = config::without_setting(
+        ini.as_bytes(),
+        line.section,
+        &line.name,
+        line.value.expose(),
+    );
     assert!(!String::from_utf8(ini).unwrap().contains(PASSWORD));
     load(&folder, Scope::Mux, stash).unwrap();
 }

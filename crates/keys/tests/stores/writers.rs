@@ -44,6 +44,11 @@ impl Writer {
         Self::Pem,
     ];
 
+    /// Whether it has passwords hashed 600,000 times, as one does today, for each part of a store.
+    pub(crate) fn is_slow(self) -> bool {
+        matches!(self, Self::Nss | Self::Gnutls | Self::GnutlsTripleDes)
+    }
+
     pub(crate) fn format(self) -> Format {
         match self {
             Self::KeytoolJks => Format::Jks,
