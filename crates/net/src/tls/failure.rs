@@ -229,9 +229,11 @@ impl Failure {
                 "give the peer a certificate, or change {}",
                 settings.client_auth.name
             ),
-            Reason::OurCertificate if settings.key_store.is_some() => "let the peer trust our certificate's issuer, or show one \
+            Reason::OurCertificate if settings.key_store.is_some() => {
+                "let the peer trust our certificate's issuer, or show one \
                                        that it trusts"
-                .to_owned(),
+                    .to_owned()
+            }
             // Before TLS 1.3 there is no alert of its own for a certificate that was not shown.
             Reason::OurCertificate | Reason::OurCertificateMissing => {
                 format!(

@@ -348,3 +348,20 @@ fn without_the_module_there_is_no_fips_mode() {
     assert_eq!(faults[0].problem, "this build has no FIPS module");
     assert!(faults[0].expected.contains("--features fips"), "{faults:?}");
 }
+
+/// `docs/domain/tls-scopes.md` 11, in a build with the module.
+#[tokio::test]
+#[cfg(feature = "fips")]
+async fn in_fips_mode_only_approved_algorithms_are_used() {
+    let ini = format!("{BOTH_VERSIONS}\nST_TLS_FIPS_COMPLIANCE=1");
+    let has = only(P256);
+    assert!(server(&ini, &has).fips());
+    let handshake = met(&ini, &has, &trusting(&has.identities[0])).await;
+    let group = handshake.server.unwrap().group;
+    assert_eq!(group, Some(NamedGroup::X25519MLKEM768));
+    let faults = faults(&ini, &only(&PKCS_ED25519));
+    assert!(
+        faults[0].problem.contains("FIPS mode asks for EC P-256"),
+        "{faults:?}"
+    );
+}
