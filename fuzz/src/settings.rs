@@ -24,8 +24,13 @@ pub fn ini(data: &[u8]) {
         ..Sources::default()
     };
     show(sources);
+    // The value of whichever line counts is among these.
+    let values = text.lines().filter_map(|line| line.split_once('='));
+    let removed = values.fold(data.to_vec(), |bytes, (_, value)| {
+        config::without_setting(&bytes, SECTION, KEY, value.trim())
+    });
     let without = Sources {
-        ini: file(config::without_setting(data, SECTION, KEY)),
+        ini: file(removed),
         ..Sources::default()
     };
     let rows = config::effective(&without);

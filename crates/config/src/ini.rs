@@ -67,12 +67,17 @@ impl std::fmt::Debug for IniFile {
     }
 }
 
-/// The file without a setting: every line that gives it goes, and each other byte stays as it is, line ends and
-/// byte-order mark too. Section and key compare as they do when the file is read.
+/// The file without a setting, if the setting has the value `only_if`: every line that gives it goes, and each other
+/// byte stays as it is, line ends and byte-order mark too. Section, key and value compare as they do when the file is
+/// read.
+///
+/// Of several lines the last one counts, as it does when the file is read. If it has another value, which somebody may
+/// have written in the meantime, all of them stay; if it has this one, the earlier ones go too, because one of them
+/// would take its place.
 ///
 /// For clear-text passwords that went into a stash file (`docs/domain/tls-scopes.md` 14).
 #[must_use]
-pub fn without_setting(bytes: &[u8], section: &str, key: &str) -> Vec<u8> {
+pub fn without_setting(bytes: &[u8], section: &str, key: &str, only_if: &str) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(bytes) else {
         // Such a file is refused, so nothing was read from it.
         return bytes.to_vec();
@@ -81,18 +86,25 @@ pub fn without_setting(bytes: &[u8], section: &str, key: &str) -> Vec<u8> {
     let mut kept = Vec::with_capacity(bytes.len());
     kept.extend_from_slice(&bytes[..text.len() - content.len()]);
     let mut is_in_section = false;
+    let mut last = None;
     for raw in content.split_inclusive('\n') {
         let line = raw.trim();
         if let Some(name) = section_name(line) {
             is_in_section = section_id(name) == section_id(section);
         }
         // A comment or a section is never the key, because of its first character.
-        let name = line.split_once('=').map(|(name, _)| key_id(name.trim()));
-        if !is_in_section || name != Some(key_id(key)) {
-            kept.extend_from_slice(raw.as_bytes());
+        match line.split_once('=') {
+            Some((name, value)) if is_in_section && key_id(name.trim()) == key_id(key) => {
+                last = Some(value.trim());
+            }
+            _ => kept.extend_from_slice(raw.as_bytes()),
         }
     }
-    kept
+    if last == Some(only_if) {
+        kept
+    } else {
+        bytes.to_vec()
+    }
 }
 
 /// Splits the file into items. A key given twice in a section leaves its last value.
@@ -295,7 +307,7 @@ mod tests {
             ),
             // Every duplicate goes, however it is written; the last line has no end.
             (
-                "[config]\n st_tls_key_store_password = x \n\n[Debug]\n[CONFIG]\nST_TLS_KEY_STORE_PASSWORD=y",
+                "[config]\n st_tls_key_store_password = x \n\n[Debug]\n[CONFIG]\nST_TLS_KEY_STORE_PASSWORD= x",
                 "[config]\n\n[Debug]\n[CONFIG]\n",
             ),
             // Neither comments nor other sections nor names that only begin alike.
@@ -306,9 +318,28 @@ mod tests {
                  ;ST_TLS_KEY_STORE_PASSWORD=x\nST_TLS_KEY_STORE_PASSWORD_FILE=x\n",
             ),
         ] {
-            let found = without_setting(before.as_bytes(), "Config", key);
+            let found = without_setting(before.as_bytes(), "Config", key, "x");
             assert_eq!(String::from_utf8(found).unwrap(), after);
         }
-        assert_eq!(without_setting(b"\xff\n", "Config", key), b"\xff\n");
+        assert_eq!(without_setting(b"\xff\n", "Config", key, "x"), b"\xff\n");
+    }
+
+    #[test]
+    fn a_setting_that_somebody_changed_in_the_meantime_stays() {
+        let key = "ST_TLS_KEY_STORE_PASSWORD";
+        for file in [
+            "[Config]\nST_TLS_KEY_STORE_PASSWORD=new\n",
+            // The last one is what the next start reads.
+            "[Config]\nST_TLS_KEY_STORE_PASSWORD=x\nST_TLS_KEY_STORE_PASSWORD=new\n",
+            "[Config]\nST_TLS_KEY_STORE_PASSWORD=X\n",
+            "[Config]\n",
+        ] {
+            let found = without_setting(file.as_bytes(), "Config", key, "x");
+            assert_eq!(String::from_utf8(found).unwrap(), file);
+        }
+        // The one before must not come back.
+        let file = "[Config]\nST_TLS_KEY_STORE_PASSWORD=old\nST_TLS_KEY_STORE_PASSWORD=x\n";
+        let found = without_setting(file.as_bytes(), "Config", key, "x");
+        assert_eq!(found, b"[Config]\n");
     }
 }

@@ -216,25 +216,22 @@ fn keep_stashes(config: &Config) -> Result<Vec<Note>, Faults> {
         removable.extend(kept.removable);
     }
     for line in each_once(removable) {
-        if let Err(error) = take_out(&line) {
-            notes.push(Note {
-                text: format!("{} could not be taken out of it: {error}", line.name),
-                origin: Origin::File {
-                    path: line.path,
-                    line: 0,
-                },
-            });
-        }
+        notes.push(line.note(&take_out(&line)));
     }
     Ok(each_once(notes))
 }
 
-/// Rewrites the file without the line, whole or not at all, for the same people to read.
-fn take_out(line: &Removable) -> io::Result<()> {
+/// Rewrites the file without the line, whole or not at all, for the same people to read. `false` if the line is not
+/// there any more, or gives another value.
+fn take_out(line: &Removable) -> io::Result<bool> {
     // A link is followed, so that the file it names is replaced and not the link.
     let path = line.path.canonicalize()?;
     let bytes = fs::read(&path)?;
-    let without = config::without_setting(&bytes, line.section, &line.name);
+    let without =
+        config::without_setting(&bytes, line.section, &line.name, line.value.expose());
+    if without == bytes {
+        return Ok(false);
+    }
     let unfinished = path.with_extension("ini.new");
     let write = || {
         let _ = fs::remove_file(&unfinished);
@@ -249,7 +246,7 @@ fn take_out(line: &Removable) -> io::Result<()> {
         file.sync_all()?;
         fs::rename(&unfinished, &path)
     };
-    write().inspect_err(|_| {
+    write().map(|()| true).inspect_err(|_| {
         let _ = fs::remove_file(&unfinished);
     })
 }

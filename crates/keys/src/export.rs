@@ -1,5 +1,6 @@
 //! Keys and certificates as PEM files, as web servers and people take them.
 
+use crate::files::{self, Mode};
 use pem::{EncodeConfig, LineEnding, Pem, encode_config};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::io;
@@ -31,13 +32,10 @@ fn encode(tag: &str, bytes: &[u8]) -> String {
     encode_config(&Pem::new(tag, bytes), config)
 }
 
-/// Writes a file that everybody may read: whole or not at all.
+/// Writes a file that everybody may read: whole or not at all. A file that is replaced keeps its owner and mode.
 ///
 /// # Errors
 /// What the system says; then an old file is as it was.
 pub fn write_public(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".new");
-    std::fs::write(&unfinished, content)?;
-    std::fs::rename(&unfinished, path)
+    files::write(path, content, Mode::KeptOr(0o644))
 }

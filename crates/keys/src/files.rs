@@ -1,5 +1,8 @@
 //! Files that hold keys and passwords: read with care, never left half written.
 
+use aws_lc_rs::rand;
+use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
@@ -45,6 +48,8 @@ pub struct Content {
     pub bytes: Vec<u8>,
     /// Whether users other than the owner may read it, by its mode.
     pub is_shared: bool,
+    /// Whether users other than the owner may change it, by its mode.
+    pub is_open: bool,
 }
 
 /// Reads a whole file of at most `max` bytes.
@@ -74,7 +79,17 @@ pub fn read(path: &Path, max: u64) -> Result<Content, FileError> {
     Ok(Content {
         bytes,
         is_shared: metadata.permissions().mode() & 0o077 != 0,
+        is_open: metadata.permissions().mode() & 0o022 != 0,
     })
+}
+
+/// Who may read a file that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// This mode if the file is new, else the one that it has.
+    KeptOr(u32),
+    /// This mode, whatever the file had.
+    Always(u32),
 }
 
 /// Writes a file with a secret in it: whole or not at all, on the disk when this returns, and readable by its owner
@@ -83,50 +98,77 @@ pub fn read(path: &Path, max: u64) -> Result<Content, FileError> {
 /// # Errors
 /// What the system says; then the old file is as it was.
 pub fn write_secret(path: &Path, content: &[u8]) -> io::Result<()> {
+    write(path, content, Mode::KeptOr(0o600))
+}
+
+/// Writes a file: whole or not at all, and on the disk when this returns. No other file is touched, whatever its name.
+///
+/// # Errors
+/// What the system says, or that the path is something else than a file; then the old file is as it was.
+pub(crate) fn write(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
     // A link, as Kubernetes and package managers lay them, stays one.
     let path = match fs::canonicalize(path) {
         Ok(real) => real,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
-        Err(error) => return Err(error),
-    };
-    let unfinished = unfinished(&path);
-    let written = write_unfinished(&path, &unfinished, content)
-        .and_then(|()| fs::rename(&unfinished, &path))
-        .and_then(|()| sync_folder(&path));
-    if written.is_err() {
-        // Nothing more can be done if that fails as well.
-        let _ = fs::remove_file(&unfinished);
-    }
-    written
-}
-
-fn write_unfinished(path: &Path, unfinished: &Path, content: &[u8]) -> io::Result<()> {
-    // What a crash may have left.
-    match fs::remove_file(unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+        Err(_) if path.is_symlink() => {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "is a link to a file that does not exist",
+            ));
+        }
+        Err(_) => path.to_owned(),
+    };
+    let old = fs::metadata(&path).ok();
+    if old.as_ref().is_some_and(|old| !old.is_file()) {
+        // A directory would be refused by the system as well, a device replaced.
+        return Err(io::Error::other("is not a file"));
     }
+    let unfinished = unfinished(&path)?;
+    // From here on the name is ours: a file that had it already ends this.
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(unfinished)?;
-    if let Ok(old) = fs::metadata(path) {
-        let new = file.metadata()?;
-        if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
-            chown(unfinished, Some(old.uid()), Some(old.gid()))?;
+        .open(&unfinished)?;
+    let mut finish = || {
+        if let Some(old) = &old {
+            let new = file.metadata()?;
+            if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+                chown(&unfinished, Some(old.uid()), Some(old.gid()))?;
+            }
         }
-        file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o777))?;
-    }
-    file.write_all(content)?;
-    file.sync_all()
+        let mode = match (mode, &old) {
+            (Mode::KeptOr(_), Some(old)) => old.mode() & 0o777,
+            (Mode::KeptOr(mode) | Mode::Always(mode), _) => mode,
+        };
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, &path)?;
+        sync_folder(&path)
+    };
+    finish().inspect_err(|_| {
+        // Nothing more can be done if that fails as well.
+        let _ = fs::remove_file(&unfinished);
+    })
 }
 
-/// The name under which a file is written before it takes its place.
-fn unfinished(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    name.into()
+/// A name under which a file is written before it takes its place: hidden, beside it, and nobody else's.
+fn unfinished(path: &Path) -> io::Result<PathBuf> {
+    let mut random = [0; 8];
+    rand::fill(&mut random).map_err(|_| io::Error::other("the system gives no random numbers"))?;
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::other("is not the name of a file"))?;
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    let mut end = String::from(".");
+    for byte in random {
+        // Writing to a string cannot fail.
+        let _ = write!(end, "{byte:02x}");
+    }
+    hidden.push(end);
+    Ok(path.with_file_name(hidden))
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
@@ -134,4 +176,76 @@ fn sync_folder(path: &Path) -> io::Result<()> {
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_replaced_with_its_owner_and_mode_and_no_other_is_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("k.p12");
+        let neighbour = folder.path().join("k.p12.new");
+        fs::write(&neighbour, "somebody else's").unwrap();
+
+        write_secret(&path, b"one").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        // Only root gives files away; for others the owner stays what it is anyway.
+        let is_root = chown(&path, Some(1234), Some(5678)).is_ok();
+        write_secret(&path, b"two").unwrap();
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!(metadata.mode() & 0o777, 0o640);
+        if is_root {
+            assert_eq!((metadata.uid(), metadata.gid()), (1234, 5678));
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+
+        write(&path, b"three", Mode::Always(0o600)).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::read(&neighbour).unwrap(), b"somebody else's");
+        assert_eq!(names(folder.path()), ["k.p12", "k.p12.new"]);
+    }
+
+    #[test]
+    fn a_link_stays_one_and_what_is_no_file_stays_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        fs::write(&target, "one").unwrap();
+        std::os::unix::fs::symlink("target", &link).unwrap();
+        crate::export::write_public(&link, b"two").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&target).unwrap(), b"two");
+
+        fs::remove_file(&target).unwrap();
+        let error = write_secret(&link, b"three").unwrap_err();
+        assert!(error.to_string().contains("does not exist"), "{error}");
+        assert!(link.is_symlink());
+
+        fs::create_dir(&target).unwrap();
+        let error = write_secret(&target, b"four").unwrap_err();
+        assert_eq!(error.to_string(), "is not a file");
+        assert_eq!(names(folder.path()), ["link", "target"]);
+    }
+
+    #[test]
+    fn what_everybody_may_read_is_said_of_new_files_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chain.pem");
+        crate::export::write_public(&path, b"one").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o644);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        crate::export::write_public(&path, b"two").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+    }
 }

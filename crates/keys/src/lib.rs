@@ -7,16 +7,16 @@ pub mod facts;
 pub mod files;
 pub mod hosts;
 mod identity;
-pub mod level;
 pub mod issue;
+pub mod level;
 pub mod material;
 pub mod self_signed;
 pub mod stash;
 pub mod store;
 pub mod verify;
 
-pub use identity::{Identity, KeyAlgorithm};
 pub use files::STORE_BYTES_MAX;
+pub use identity::{Identity, KeyAlgorithm};
 pub use material::{Material, Role, files, load};
 
 use std::io;

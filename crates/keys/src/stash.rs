@@ -9,7 +9,7 @@
 //!
 //! Source: `docs/domain/tls-scopes.md` 14. The original server's own format is not described there and not read.
 
-use crate::files::{self, FileError};
+use crate::files::{self, FileError, Mode};
 use crate::material::path_of;
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 use aws_lc_rs::rand;
@@ -33,7 +33,7 @@ pub enum StashError {
     File(#[from] FileError),
     /// Something else, perhaps the stash file of another product.
     #[error(
-        "is no stash file of this server; remove it and give the password once in the settings, and it is made anew"
+        "is no stash file of this server; name another path and give the password once in the settings, and one is made there"
     )]
     NotAStash,
     /// A stash file that was cut or changed.
@@ -43,11 +43,19 @@ pub enum StashError {
     Damaged,
 }
 
+/// What a stash file gives.
+pub struct Stashed {
+    /// The password.
+    pub password: Zeroizing<String>,
+    /// Whether users other than the owner may read the file.
+    pub is_shared: bool,
+}
+
 /// Reads the password in a stash file.
 ///
 /// # Errors
 /// [`StashError`].
-pub fn read(path: &Path) -> Result<Zeroizing<String>, StashError> {
+pub fn read(path: &Path) -> Result<Stashed, StashError> {
     let content = files::read(path, STASH_BYTES_MAX)?;
     let block = pem::parse(&content.bytes).map_err(|_| StashError::NotAStash)?;
     if block.tag() != TAG {
@@ -65,10 +73,13 @@ pub fn read(path: &Path) -> Result<Zeroizing<String>, StashError> {
         return Err(StashError::Damaged);
     }
     let password = String::from_utf8(password.to_vec()).map_err(|_| StashError::Damaged)?;
-    Ok(Zeroizing::new(password))
+    Ok(Stashed {
+        password: Zeroizing::new(password),
+        is_shared: content.is_shared,
+    })
 }
 
-/// Writes a stash file, readable by its owner only, whole or not at all, and reads it back.
+/// Writes a stash file, readable by its owner only whatever it was before, whole or not at all, and reads it back.
 ///
 /// # Errors
 /// What the system says, or that the file does not give the password back.
@@ -79,9 +90,10 @@ pub fn write(path: &Path, password: &str) -> io::Result<()> {
     let masked = mask(&salt, password.as_bytes());
     let block = Pem::new(TAG, [&salt[..], &check, &masked].concat());
     let lines = EncodeConfig::new().set_line_ending(LineEnding::LF);
-    files::write_secret(path, pem::encode_config(&block, lines).as_bytes())?;
+    let text = pem::encode_config(&block, lines);
+    files::write(path, text.as_bytes(), Mode::Always(0o600))?;
     match read(path) {
-        Ok(back) if *back == password => Ok(()),
+        Ok(back) if *back.password == password => Ok(()),
         _ => Err(io::Error::other("what was written does not read back")),
     }
 }
@@ -132,6 +144,31 @@ pub struct Removable {
     pub section: &'static str,
     /// Its name.
     pub name: String,
+    /// What was stashed. A line that has another value by now stays.
+    pub value: Secret,
+    line: usize,
+}
+
+impl Removable {
+    /// What there is to say when the line was to be taken out: `Ok(true)` if it was, `Ok(false)` if the file gives the
+    /// setting no more or with another value.
+    #[must_use]
+    pub fn note(&self, taken_out: &io::Result<bool>) -> Note {
+        let Self { name, path, .. } = self;
+        let path = path.display();
+        let text = match taken_out {
+            Ok(true) => format!("{name} was taken out of {path}"),
+            Ok(false) => format!("{name} has changed in {path} since it was read, and stays there"),
+            Err(error) => format!("{name} could not be taken out of {path}: {error}"),
+        };
+        Note {
+            text,
+            origin: Origin::File {
+                path: self.path.clone(),
+                line: self.line,
+            },
+        }
+    }
 }
 
 /// Brings the stash file of a store up to date with the password in the settings. To be called when the store has been
@@ -140,17 +177,41 @@ pub struct Removable {
 /// `None` if the settings have no password or no stash file for the store.
 ///
 /// # Errors
-/// That the file cannot be written; the clear text must then stay where it is.
+/// That the file cannot be written, or that something else stands at its path, which is left alone. The clear text must
+/// then stay where it is.
 pub fn keep(store: &StoreSettings) -> Result<Option<Kept>, Box<Fault>> {
     let (Some(password), Some(stash)) = (&store.password, &store.stash_file) else {
         return Ok(None);
     };
     let path = path_of(stash);
-    let is_current = read(&path).is_ok_and(|kept| *kept == password.value.expose());
+    let fault = |problem: String, expected: &str| {
+        stash.fault(format!("{} {problem}", path.display()), expected)
+    };
+    let is_current = match read(&path) {
+        Ok(kept) => *kept.password == password.value.expose(),
+        Err(StashError::Damaged) => false,
+        Err(StashError::File(FileError::Io(error))) if error.kind() == io::ErrorKind::NotFound => {
+            false
+        }
+        Err(StashError::NotAStash) => {
+            return Err(fault(
+                "is no stash file of this server, so it is not overwritten".to_owned(),
+                "a path at which nothing stands, or an earlier stash file",
+            )
+            .into());
+        }
+        Err(error) => {
+            return Err(fault(
+                error.to_string(),
+                "a stash file that the server may read, or a path at which nothing stands",
+            )
+            .into());
+        }
+    };
     if !is_current {
         write(&path, password.value.expose()).map_err(|error| {
-            stash.fault(
-                format!("{} cannot be written: {error}", path.display()),
+            fault(
+                format!("cannot be written: {error}"),
                 "a path in a folder that the server may write, or no stash file",
             )
         })?;
@@ -162,15 +223,14 @@ fn kept(password: &Scoped<Secret>, stash: &Path) -> Kept {
     let name = password.name.clone();
     let stash = stash.display();
     match &password.origin {
-        Origin::File { path, .. } => Kept {
-            note: password.note(format!(
-                "{name} is kept in {stash}, and its line is taken out of {}",
-                path.display()
-            )),
+        Origin::File { path, line } => Kept {
+            note: password.note(format!("{name} is kept in {stash}")),
             removable: Some(Removable {
                 path: path.clone(),
                 section: "Config",
                 name,
+                value: password.value.clone(),
+                line: *line,
             }),
         },
         _ => Kept {
@@ -202,7 +262,7 @@ mod tests {
             &long,
         ] {
             write(&path, password).unwrap();
-            assert_eq!(*read(&path).unwrap(), password);
+            assert_eq!(*read(&path).unwrap().password, password);
             let file = fs::read_to_string(&path).unwrap();
             assert!(password.is_empty() || !file.contains(password));
             assert_eq!(
@@ -269,11 +329,32 @@ mod tests {
         };
         let stash = folder.path().join("mux.sth");
         let kept = keep(&store).unwrap().unwrap();
-        assert_eq!(*read(&stash).unwrap(), "geheim");
+        assert_eq!(*read(&stash).unwrap().password, "geheim");
         let removable = kept.removable.unwrap();
         assert_eq!(removable.name, "STMUX_TLS_KEY_STORE_PASSWORD");
         assert_eq!(removable.path, ini);
-        assert!(!kept.note.text.contains("geheim"));
+        assert_eq!(removable.value.expose(), "geheim");
+        // Nothing is taken out yet, so the note does not say so.
+        assert_eq!(
+            kept.note.text,
+            format!(
+                "STMUX_TLS_KEY_STORE_PASSWORD is kept in {}",
+                stash.display()
+            )
+        );
+        for (outcome, says) in [
+            (Ok(true), "was taken out of"),
+            (Ok(false), "has changed in"),
+            (
+                Err(io::Error::other("no room")),
+                "could not be taken out of",
+            ),
+        ] {
+            let note = removable.note(&outcome);
+            assert!(note.text.contains(says), "{note}");
+            assert!(!note.text.contains("geheim"), "{note}");
+            assert_eq!(note.origin, origin(2));
+        }
 
         let variable = Origin::Environment {
             variable: "STI__Config__STMUX_TLS_KEY_STORE_PASSWORD".to_owned(),
@@ -284,11 +365,55 @@ mod tests {
             variable,
         ));
         let kept = keep(&store).unwrap().unwrap();
-        assert_eq!(*read(&stash).unwrap(), "neu");
+        assert_eq!(*read(&stash).unwrap().password, "neu");
         assert_eq!(kept.removable, None);
 
         store.password = None;
         assert_eq!(keep(&store).unwrap(), None);
-        assert_eq!(*read(&stash).unwrap(), "neu");
+        assert_eq!(*read(&stash).unwrap().password, "neu");
+    }
+
+    /// A path that was mistyped must not cost a key store.
+    #[test]
+    fn what_is_no_stash_file_is_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let origin = Origin::File {
+            path: folder.path().join("sametime.ini"),
+            line: 1,
+        };
+        let store = StoreSettings {
+            file: Scoped::new("mux.p12".into(), "STMUX_TLS_KEY_STORE_FILE", origin.clone()),
+            store_type: None,
+            password: Some(Scoped::new(
+                Secret::new("geheim".into()),
+                "STMUX_TLS_KEY_STORE_PASSWORD",
+                origin.clone(),
+            )),
+            password_file: None,
+            stash_file: Some(Scoped::new(
+                "mux.p12".into(),
+                "STMUX_TLS_KEY_STORE_PASSWORD_STASH_FILE",
+                origin,
+            )),
+            key_password: None,
+        };
+        let path = folder.path().join("mux.p12");
+        for content in [&b"\x30\x82\x01\x02 a key store"[..], b"", &[b'x'; 100_000]] {
+            fs::write(&path, content).unwrap();
+            let fault = keep(&store).unwrap_err();
+            assert_eq!(fault.setting, "STMUX_TLS_KEY_STORE_PASSWORD_STASH_FILE");
+            assert_eq!(fs::read(&path).unwrap(), content);
+        }
+        // One of ours that was damaged is made anew, for its owner's eyes only.
+        write(&path, "geheim").unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        let at = bytes.windows(6).position(|six| six == b"-----\n").unwrap() + 20;
+        bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        keep(&store).unwrap();
+        let stashed = read(&path).unwrap();
+        assert_eq!(*stashed.password, "geheim");
+        assert!(!stashed.is_shared);
     }
 }

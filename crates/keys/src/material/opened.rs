@@ -106,15 +106,16 @@ fn password<'a>(
     }
     if let Some(file) = &settings.stash_file {
         let path = path_of(file);
-        let text = stash::read(&path).map_err(|error| {
+        let stashed = stash::read(&path).map_err(|error| {
             let name = settings.password_name();
             file.fault(
                 format!("{} {error}", path.display()),
                 format!("a stash file, or once {name}, from which one is made"),
             )
         })?;
+        note_if_shared(file, &path, stashed.is_shared, notes);
         return Ok(Some(Password {
-            text,
+            text: stashed.password,
             source: Source::File(file),
         }));
     }
