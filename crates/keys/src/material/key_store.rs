@@ -185,6 +185,7 @@ impl Checker<'_> {
             self.note(&alias, &text, notes);
         }
         self.note_oddities(&alias, &facts, notes);
+        self.note_expired_issuers(&alias, &chain, notes);
         Identity::new(chain, key).map_err(|error| match error {
             Error::OtherKey => fault(
                 format!(
@@ -299,6 +300,21 @@ impl Checker<'_> {
             self.note(alias, &text, notes);
         }
         Ok(())
+    }
+
+    /// Clients that know another way to their root go on, and others refuse.
+    fn note_expired_issuers(
+        &self,
+        alias: &str,
+        chain: &[CertificateDer<'static>],
+        notes: &mut Vec<Note>,
+    ) {
+        let issuers = chain.iter().skip(1).filter_map(|one| Facts::of(one).ok());
+        for issuer in issuers.filter(|issuer| issuer.not_after < self.now) {
+            let (subject, end) = (issuer.subject, moment(issuer.not_after));
+            let text = format!("its issuer {subject} has expired on {end}, so clients refuse it");
+            self.note(alias, &text, notes);
+        }
     }
 
     /// What the documented recipes make and clients of today dislike.

@@ -37,27 +37,36 @@ pub(super) struct Spelling {
 /// Source: `docs/domain/keystores.md` 4. OpenSSL before 1.1 took each byte for a letter; a terminal that is not set to
 /// UTF-8 gives Latin-1 bytes; and no password is not the same as an empty one.
 pub(super) fn spellings(password: &str) -> Vec<Spelling> {
-    let spelling = |bmp: Vec<u8>, plain: Vec<u8>| Spelling {
-        bmp: Zeroizing::new(bmp),
-        plain: Zeroizing::new(plain),
+    let bmp = |letters: &mut dyn Iterator<Item = u16>| -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(letters.chain([0]).flat_map(u16::to_be_bytes).collect())
     };
-    let bytes = |letters: &mut dyn Iterator<Item = u16>| {
-        letters
-            .chain([0])
-            .flat_map(u16::to_be_bytes)
-            .collect::<Vec<u8>>()
-    };
-    let unicode = bytes(&mut password.encode_utf16());
-    let mut spellings = vec![spelling(unicode.clone(), password.into())];
+    let unicode = || bmp(&mut password.encode_utf16());
+    let utf8 = || Zeroizing::new(password.as_bytes().to_vec());
+    let mut spellings = vec![Spelling {
+        bmp: unicode(),
+        plain: utf8(),
+    }];
     if password.is_empty() {
-        spellings.push(spelling(Vec::new(), Vec::new()));
+        spellings.push(Spelling {
+            bmp: Zeroizing::default(),
+            plain: Zeroizing::default(),
+        });
     }
     if !password.is_ascii() {
-        let letter_by_byte = bytes(&mut password.bytes().map(u16::from));
-        spellings.push(spelling(letter_by_byte, password.into()));
-        let latin: Result<Vec<u8>, _> = password.chars().map(u8::try_from).collect();
-        if let Ok(latin) = latin {
-            spellings.push(spelling(unicode, latin));
+        spellings.push(Spelling {
+            bmp: bmp(&mut password.bytes().map(u16::from)),
+            plain: utf8(),
+        });
+        let latin: Result<Zeroizing<Vec<u8>>, _> = password
+            .chars()
+            .map(u8::try_from)
+            .collect::<Result<Vec<u8>, _>>()
+            .map(Zeroizing::new);
+        if let Ok(plain) = latin {
+            spellings.push(Spelling {
+                bmp: unicode(),
+                plain,
+            });
         }
     }
     spellings

@@ -1,6 +1,6 @@
 //! Stores of a scope, from a `sametime.ini` to what TLS works with.
 
-use crate::pki::{Kind, PKI};
+use crate::pki::{Kind, PKI, Pki};
 use crate::tools::{Folder, text};
 use crate::writers::{PASSWORD, Writer};
 use crate::{Shape, only_key, open};
@@ -385,4 +385,42 @@ fn pem_files_need_neither_type_nor_password() {
     assert_eq!(notes(&material), [""; 0]);
     assert!(open(&folder.path("mux.pem"), "any").is_ok());
     assert!(text(&folder.path("mux.pem")).ends_with("mux.pem"));
+}
+
+/// What counts of a root is its key (`docs/domain/tls-scopes.md` 10); public ones signed themselves with SHA-1.
+#[test]
+fn a_root_may_have_signed_itself_with_a_weak_hash() {
+    let own = Pki::new();
+    own.key("old", Kind::Rsa);
+    own.self_signed("old", &["-sha1"]);
+    let folder = Folder::new();
+    place(&folder, &own.path("old", "crt"), "trust.pem");
+    let lines = "STLDAP_TLS_TRUST_STORE_FILE=trust.pem\nSTLDAP_TLS_SECURITY_LEVEL=2";
+    let material = load(&folder, Scope::Ldap, lines).unwrap();
+    assert_eq!(notes(&material), [""; 0]);
+
+    let lines = "STLDAP_TLS_TRUST_STORE_FILE=trust.pem\nSTLDAP_TLS_SECURITY_LEVEL=4";
+    let material = load(&folder, Scope::Ldap, lines).unwrap();
+    assert!(notes(&material)[0].contains("below the security level"));
+}
+
+#[test]
+fn an_expired_issuer_is_noted() {
+    let (own, folder) = (Pki::new(), Folder::new());
+    let extensions = "basicConstraints=critical,CA:TRUE\n";
+    let extensions = folder.write("extensions", extensions);
+    for (name, kind) in [("ca", Kind::P256), ("server", Kind::P256)] {
+        own.key(name, kind);
+    }
+    own.self_signed("ca", &["-extfile", text(&extensions), "-days", "10"]);
+    own.signed("server", "ca", &["-days", "100"]);
+    let pem = own.key_pem("server") + &own.pem("server") + &own.pem("ca");
+    place(&folder, &folder.write("pem", pem), "mux.pem");
+    let later = SystemTime::now() + Duration::from_secs(20 * 24 * 60 * 60);
+    let lines = "STMUX_TLS_KEY_STORE_FILE=mux.pem";
+    let material = load_at(&folder, Scope::Mux, lines, later).unwrap();
+    let expired = notes(&material)
+        .into_iter()
+        .filter(|note| note.contains("its issuer"));
+    assert_eq!(expired.count(), 1);
 }
