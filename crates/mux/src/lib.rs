@@ -20,13 +20,15 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use wire::CloseReason;
 use wire::link::{Opened, Transport};
 
 /// Pause after the system had no socket or memory for a new connection: without it the loop would spin, because
 /// the connection that could not be accepted keeps the listener readable.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often what is left of ended connections is cleared away while nobody new comes.
+const REAP_EVERY: Duration = Duration::from_secs(1);
 /// Connections above the capacity that are told so at the same time; more are closed without a word.
 const REFUSING_MAX: usize = 256;
 /// How long telling a client that the server is full may take.
@@ -92,18 +94,20 @@ impl Mux {
         let mut tasks = JoinSet::new();
         // For the connections; this one is borrowed.
         let told = phase.clone();
+        // Woken for each connection that ends, this would cost as much as a part of its handshake.
+        let mut reap = interval(REAP_EVERY);
+        reap.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 () = reached(&mut phase, Phase::Stopping) => break,
                 accepted = listener.accept() => {
                     self.accepted(accepted, &rules, &told, &serve, &mut tasks).await;
-                    // While the backlog is full, the next arm has no turn.
-                    while let Some(ended) = tasks.try_join_next() {
-                        joined(ended);
-                    }
                 }
-                Some(ended) = tasks.join_next() => joined(ended),
+                _ = reap.tick() => {}
+            }
+            while let Some(ended) = tasks.try_join_next() {
+                joined(ended);
             }
         }
         drop(listener);
@@ -208,9 +212,6 @@ impl Connection {
         F: Fn(Stream, Opened) -> S,
         S: Future<Output = CloseReason>,
     {
-        if let Err(error) = net::listen::prepare(&socket) {
-            return (CloseReason::PeerReset, Some(error));
-        }
         // Boxed, so that the handshake's room is given back and not carried along by every idle session.
         match Box::pin(establish_while_serving(socket, rules, phase)).await {
             Ok((stream, transport)) => {
@@ -310,7 +311,6 @@ async fn establish_while_serving(
 async fn refuse(socket: TcpStream, rules: Arc<Rules>, mut phase: watch::Receiver<Phase>) -> End {
     let tell = async {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        net::listen::prepare(&socket)?;
         let Ok((mut stream, _)) = establish(socket, &rules).await else {
             return Ok(());
         };

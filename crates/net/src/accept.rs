@@ -4,11 +4,12 @@ use crate::detect::{Detected, FIRST_BYTES_MAX, detect};
 use crate::{Stream, tls};
 use rustls::ServerConfig;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use wire::CloseReason;
 use wire::link::Transport;
 
@@ -64,29 +65,40 @@ pub async fn establish(
     rules: &Rules,
 ) -> Result<(Stream, Transport), Refused> {
     let mut first = Vec::with_capacity(FIRST_READ_BYTES);
-    let detected = match timeout(rules.detect_deadline, read_first(&mut socket, &mut first)).await {
-        Err(_) => return Err(CloseReason::DetectTimeout.into()),
-        Ok(Err(error)) => {
+    // One timer for both deadlines: to put it off is cheap, to set another one is not.
+    let mut timer = pin!(sleep(rules.detect_deadline));
+    let read = tokio::select! {
+        biased;
+        read = read_first(&mut socket, &mut first) => read,
+        () = &mut timer => return Err(CloseReason::DetectTimeout.into()),
+    };
+    let detected = match read {
+        Err(error) => {
             return Err(Refused {
                 reason: CloseReason::PeerReset,
                 detail: Some(error),
             });
         }
-        Ok(Ok(None)) => return Err(CloseReason::PeerClosed.into()),
-        Ok(Ok(Some(detected))) => detected,
+        Ok(None) => return Err(CloseReason::PeerClosed.into()),
+        Ok(Some(detected)) => detected,
     };
     match (detected, &rules.tls) {
         (Detected::Tls, Some(config)) => {
             let deadline = Instant::now() + rules.tls_deadline;
+            timer.as_mut().reset(deadline);
             let handshake = tls::accept(
                 &mut socket,
                 first,
                 Arc::clone(config),
                 rules.renew_keys_after,
             );
-            match timeout_at(deadline, handshake).await {
-                Err(_) => Err(CloseReason::TlsTimeout.into()),
-                Ok(Err(error)) => {
+            let shaken = tokio::select! {
+                biased;
+                shaken = handshake => shaken,
+                () = timer => return Err(CloseReason::TlsTimeout.into()),
+            };
+            match shaken {
+                Err(error) => {
                     let soon = Instant::now() + PART_DEADLINE;
                     let _ = timeout_at(deadline.min(soon), part(&mut socket)).await;
                     Err(Refused {
@@ -94,7 +106,7 @@ pub async fn establish(
                         detail: Some(error),
                     })
                 }
-                Ok(Ok((tls, transport))) => Ok((Stream::tls(socket, tls), transport)),
+                Ok((tls, transport)) => Ok((Stream::tls(socket, tls), transport)),
             }
         }
         (Detected::Tls, None) => Err(CloseReason::TlsNotServed.into()),

@@ -1,10 +1,10 @@
 //! Listening sockets, and the options that every client's socket gets.
 
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 /// Connections that the kernel holds until they are accepted. A whole site comes back at once after a cut; the
 /// kernel lowers the number to its own maximum.
@@ -54,17 +54,16 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
+    prepare(&socket)?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }
 
 /// Sets what every client's socket needs: no Nagle delay, and an end for peers that vanish.
 ///
-/// # Errors
-/// What the system says; the connection is of no use then.
-pub fn prepare(socket: &TcpStream) -> io::Result<()> {
-    socket.set_nodelay(true)?;
-    let socket = SockRef::from(socket);
+/// Accepted sockets inherit it all from the one that listens, so that it costs no client a system call.
+fn prepare(socket: &Socket) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
     let probes = TcpKeepalive::new()
         .with_time(PROBE_AFTER)

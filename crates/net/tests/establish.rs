@@ -15,6 +15,7 @@ use rustls::crypto::aws_lc_rs as provider;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ConnectionTrafficSecrets, RootCertStore, SupportedProtocolVersion};
+use socket2::SockRef;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -112,6 +113,25 @@ async fn echo(established: Result<(Stream, Transport), Refused>) -> Transport {
     tokio::io::copy(&mut reader, &mut writer).await.unwrap();
     writer.shutdown().await.unwrap();
     transport
+}
+
+#[tokio::test]
+async fn an_accepted_socket_sends_at_once_and_asks_whether_its_peer_is_there() {
+    let listener = net::listen::listen([127, 0, 0, 1].into(), 0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+    let (socket, _) = accepted.unwrap();
+    // They stand on the listening socket alone.
+    let options = SockRef::from(&socket);
+    assert!(options.tcp_nodelay().unwrap());
+    assert!(options.keepalive().unwrap());
+    assert_eq!(
+        options.tcp_user_timeout().unwrap(),
+        Some(net::listen::USER_TIMEOUT)
+    );
+    assert!(options.tcp_keepalive_time().unwrap() < net::listen::USER_TIMEOUT);
+    assert!(options.tcp_keepalive_interval().unwrap() < net::listen::USER_TIMEOUT);
+    drop(client);
 }
 
 #[tokio::test]
