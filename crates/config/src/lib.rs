@@ -54,7 +54,7 @@ use loader::Loader;
 use user_info::UserInfo;
 
 /// Where settings may come from. Stronger sources win: command line, environment, file, built-in default.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Sources {
     /// `sametime.ini`, if there is one.
     pub ini: Option<IniFile>,
@@ -69,8 +69,22 @@ pub struct Sources {
     pub command_line: Vec<Argument>,
 }
 
+impl std::fmt::Debug for Sources {
+    /// Without values, some of which are passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let variables = self.environment.iter().map(|(name, _)| name);
+        f.debug_struct("Sources")
+            .field("ini", &self.ini)
+            .field("community_config", &self.community_config)
+            .field("user_info", &self.user_info)
+            .field("environment", &variables.collect::<Vec<_>>())
+            .field("command_line", &self.command_line)
+            .finish()
+    }
+}
+
 /// A setting given by an option of the command line.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Argument {
     /// The option as the person wrote it, for messages: `--port`.
     pub option: String,
@@ -80,6 +94,17 @@ pub struct Argument {
     pub key: &'static str,
     /// Its value.
     pub value: String,
+}
+
+impl std::fmt::Debug for Argument {
+    /// Without the value, which may be a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Argument({}, [{}] {})",
+            self.option, self.section, self.key
+        )
+    }
 }
 
 /// Every setting that this version uses, checked.

@@ -20,7 +20,7 @@ pub(crate) enum Rank {
 }
 
 /// One setting as some source gives it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Item {
     pub(crate) section: String,
     pub(crate) key: String,

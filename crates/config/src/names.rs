@@ -23,17 +23,18 @@ pub(crate) fn key_id(name: &str) -> String {
 /// What names of secrets hold: of settings, of attributes in the XML files, of variables.
 const SECRET_WORDS: [&str; 4] = ["PASSWORD", "PASSWD", "PWD", "USERENCODEDAUTH"];
 
-/// Where the name of a secret ends in a text that begins with a name; `None` if no secret is named.
+/// Where the name of a secret ends in a text that begins with a name; `None` if no secret is named. The first such
+/// word counts, because the secret may hold another.
 ///
 /// A setting that ends in `_FILE` names a file, which messages may show.
 pub(crate) fn secret_name_end(text: &str) -> Option<usize> {
     let upper = text.to_ascii_uppercase();
     SECRET_WORDS
         .iter()
-        .filter_map(|word| upper.rfind(word).map(|at| at + word.len()))
+        .filter_map(|word| upper.find(word).map(|at| at + word.len()))
         .filter(|&end| {
-            let behind = upper[end..].trim_end_matches(['=', ' ', '\t']);
-            !(behind == "_FILE" || behind == "_STASH_FILE")
+            let behind = upper[end..].split(['=', ':', ' ', '\t']).next();
+            !matches!(behind, Some("_FILE" | "_STASH_FILE"))
         })
         .min()
 }

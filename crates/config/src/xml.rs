@@ -26,6 +26,10 @@ pub const XML_BYTES_MAX: usize = 1 << 20;
 /// Elements and texts of a file: some thousand directories with all their settings.
 const NODES_MAX: u32 = 50_000;
 
+/// Equals signs in a file, which are at least as many as its attributes: the parser compares those of an element with
+/// each other, and a hundred thousand of them would keep a start waiting for a minute.
+const EQUALS_MAX: usize = 10_000;
+
 /// Elements inside each other; real files have five.
 const DEPTH_MAX: usize = 64;
 
@@ -76,7 +80,7 @@ pub(crate) struct Schema {
 }
 
 /// An element with its settings.
-#[derive(Debug)]
+
 pub(crate) struct Record {
     /// Its name as the documents spell it.
     pub(crate) element: &'static str,
@@ -89,7 +93,7 @@ pub(crate) struct Record {
 }
 
 /// A setting as the file gives it: an attribute or the text of a child element.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) value: String,
@@ -127,6 +131,10 @@ pub(crate) fn parse(file: Option<&XmlFile>, schema: &'static Schema) -> Result<T
         let problem =
             format!("has a document type (<!DOCTYPE) in column {column}, which is not accepted");
         return Err(file_fault(file, line, problem, "a file without it"));
+    }
+    if text.bytes().filter(|byte| *byte == b'=').count() > EQUALS_MAX {
+        let problem = format!("holds more than {EQUALS_MAX} equals signs, so too many attributes");
+        return Err(file_fault(file, 1, problem, "a configuration file"));
     }
     let options = ParsingOptions {
         allow_dtd: false,

@@ -343,6 +343,21 @@ fn a_report_shows_neither_a_password_nor_the_lines_around_the_fault() {
 }
 
 #[test]
+fn a_password_that_holds_the_word_is_not_shown_up_to_there() {
+    for ini in [
+        "ST_TLS_KEY_STORE_PASSWORD=mypassword1\n[Config]\n",
+        "[Config]\nSTLDAP_TLS_KEY_STORE_PASSWORD: my-password-1\n",
+        "[Config]\nST_TLS_KEY_STORE_PASSWORD mypwd1\n",
+    ] {
+        let report = read(ini, &[]).unwrap_err().render(false);
+        assert!(report.contains("KEY_STORE_PASSWORD"), "{report}");
+        assert!(!report.contains("my"), "{report}");
+    }
+    let report = read("ST_TLS_KEY_STORE_PASSWORD_FILE=my.password\n", &[]).unwrap_err();
+    assert!(report.render(false).contains("my.password"));
+}
+
+#[test]
 fn a_value_may_hold_what_elsewhere_begins_a_comment() {
     let (config, notes) = good("[Config]\n  ST_COMMUNITY_ID =  a=b ;c #d ü  \n");
     let id = config.community.id.map(|id| id.value);

@@ -264,7 +264,13 @@ fn what_is_no_harmless_xml_is_refused_with_line_and_column_and_without_its_text(
     let deep = "<a>".repeat(100) + &"</a>".repeat(100);
     let long = format!("<a>{}</a>", " ".repeat(config::XML_BYTES_MAX));
     let many = format!("<a>{}</a>", "<b/>".repeat(60_000));
+    let attributes: String = (0..20_000).map(|number| format!(" b{number}=''")).collect();
+    let wide = format!("<a{attributes}/>");
     let table: &[(&[u8], &str)] = &[
+        (
+            wide.as_bytes(),
+            "x.xml:1: this file: holds more than 10000 equals signs",
+        ),
         (
             laughs.as_bytes(),
             "x.xml:2: this file: has a document type (<!DOCTYPE) in column 1",

@@ -173,18 +173,18 @@ pub(crate) fn in_force(loader: &mut Loader, tls: &TlsScopes, listeners: &[Listen
         .any(|listen| listen.accepts != Accepts::Legacy)
     {
         inbound(loader, &tls.mux);
-        if tls.mux.fips.value
-            && let Some(legacy) = listeners
-                .iter()
-                .find(|listen| listen.accepts != Accepts::Tls)
-        {
-            let text = format!(
-                "{}=1 does not cover clients without TLS, who are served on port {} with the legacy encryption; \
-                 VPMX_PORT=0 turns them away",
-                tls.mux.fips.name, legacy.port
-            );
-            loader.push_note(tls.mux.fips.note(text));
-        }
+    }
+    if tls.mux.fips.value
+        && let Some(legacy) = listeners
+            .iter()
+            .find(|listen| listen.accepts != Accepts::Tls)
+    {
+        let text = format!(
+            "{}=1 does not cover clients without TLS, who are served on port {} with the legacy encryption; \
+             VPMX_PORT=0 turns them away",
+            tls.mux.fips.name, legacy.port
+        );
+        loader.push_note(tls.mux.fips.note(text));
     }
     // Without a key store the links of the server are plain, and the rest of its settings waits for one.
     if tls.server.key_store.is_some() {
