@@ -80,7 +80,6 @@ pub(crate) struct Schema {
 }
 
 /// An element with its settings.
-
 pub(crate) struct Record {
     /// Its name as the documents spell it.
     pub(crate) element: &'static str,
