@@ -91,7 +91,8 @@ impl Faults {
         } else {
             GraphicalTheme::unicode_nocolor()
         };
-        let handler = GraphicalReportHandler::new_themed(theme);
+        // Not folded: a name that is cut in two can be neither searched for nor copied.
+        let handler = GraphicalReportHandler::new_themed(theme).with_wrap_lines(false);
         let mut text = self.heading() + "\n";
         let shown = self
             .0
