@@ -14,6 +14,12 @@ use x509_parser::public_key::PublicKey;
 use x509_parser::signature_algorithm::RsaSsaPssParams;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
+/// Characters of a subject, an issuer or an object identifier that people are shown. Whoever made a certificate can write
+/// 60 KB into each, and any client may show one.
+pub(crate) const SHOWN_CHARS_MAX: usize = 200;
+/// Name Constraints, as it stands in certificates (2.5.29.30).
+const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e];
+
 /// Bytes that cannot be read as a certificate; the sentence says what is wrong with them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the certificate cannot be read: {0}")]
@@ -22,9 +28,9 @@ pub struct Unreadable(String);
 /// One certificate's fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// Whom it is for, in the order in which it stands in the certificate.
+    /// Whom it is for, in the order in which it stands in the certificate; a very long name is cut.
     pub subject: String,
-    /// Who signed it.
+    /// Who signed it; a very long name is cut.
     pub issuer: String,
     /// The `dNSName` entries of its alternative names, as written.
     pub dns_names: Vec<String>,
@@ -50,6 +56,8 @@ pub struct Facts {
     pub key_usage: Option<KeyUsage>,
     /// The extended key usages that matter here; `None` without that extension.
     pub extended_key_usage: Option<ExtendedKeyUsage>,
+    /// It limits the names for which it signs (Name Constraints).
+    pub name_constraints: bool,
     /// It names itself as its signer. The signature is not checked.
     pub self_signed: bool,
     /// The SHA-256 digest of the whole certificate.
@@ -222,8 +230,8 @@ impl Facts {
         let mut sha256 = [0; 32];
         sha256.copy_from_slice(digest(&SHA256, certificate).as_ref());
         Ok(Self {
-            subject: printable(&tbs.subject.to_string()),
-            issuer: printable(&tbs.issuer.to_string()),
+            subject: cut(&printable(&tbs.subject.to_string())),
+            issuer: cut(&printable(&tbs.issuer.to_string())),
             dns_names,
             ip_addresses,
             common_name: common_name
@@ -248,6 +256,10 @@ impl Facts {
                 client: extension.value.client_auth,
                 any: extension.value.any,
             }),
+            name_constraints: tbs
+                .extensions()
+                .iter()
+                .any(|extension| extension.oid.as_bytes() == NAME_CONSTRAINTS),
             self_signed: is_self_signed(tbs),
             sha256,
             subject_der: tbs.subject.as_raw().to_vec(),
@@ -340,7 +352,7 @@ fn key_kind(spki: &SubjectPublicKeyInfo<'_>) -> KeyKind {
         ("1.2.840.113549.1.1.10", _) => {
             match x509_parser::public_key::RSAPublicKey::from_der(&spki.subject_public_key.data) {
                 Ok((_, key)) => KeyKind::Rsa(bits(key.modulus)),
-                Err(_) => KeyKind::Other(oid),
+                Err(_) => KeyKind::Other(cut(&oid)),
             }
         }
         ("1.2.840.10045.2.1", Ok(PublicKey::EC(point))) => {
@@ -351,7 +363,7 @@ fn key_kind(spki: &SubjectPublicKeyInfo<'_>) -> KeyKind {
         }
         ("1.3.101.112", _) => KeyKind::Ed25519,
         ("1.2.840.10040.4.1", _) => KeyKind::Dsa,
-        _ => KeyKind::Other(oid),
+        _ => KeyKind::Other(cut(&oid)),
     }
 }
 
@@ -376,7 +388,7 @@ fn curve(oid: Option<String>, coordinate_bits: usize) -> Curve {
         Some("1.2.840.10045.3.1.1") => other("P-192", 192),
         Some("1.3.132.0.33") => other("P-224", 224),
         Some("1.3.132.0.10") => other("secp256k1", 256),
-        Some(oid) => other(oid, coordinate_bits),
+        Some(oid) => other(&cut(oid), coordinate_bits),
         None => other("with parameters of its own", coordinate_bits),
     }
 }
@@ -506,7 +518,7 @@ fn signature(algorithm: &AlgorithmIdentifier<'_>) -> Signature {
             hash: *hash,
         },
         None => Signature {
-            name: oid,
+            name: cut(&oid),
             signer: Signer::Other,
             hash: None,
         },
@@ -537,10 +549,18 @@ fn time(seconds: i64) -> SystemTime {
     time.unwrap_or(UNIX_EPOCH)
 }
 
-/// The text with control characters replaced: it was written by whoever made the certificate.
-fn printable(text: &str) -> String {
+/// The text with control characters replaced: it was written by whoever made the certificate or the store.
+pub(crate) fn printable(text: &str) -> String {
     let shown = text.chars().map(|c| if c.is_control() { '·' } else { c });
     shown.collect()
+}
+
+/// A text that somebody else wrote, no longer than people want to read.
+pub(crate) fn cut(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -650,6 +670,17 @@ mod tests {
             "{}",
             facts.subject
         );
+    }
+
+    #[test]
+    fn a_very_long_name_is_cut_where_it_is_shown_and_whole_where_it_is_compared() {
+        let long = "\u{e4}".repeat(60_000);
+        let facts = Facts::of(&signed(&params(&[&long]))).unwrap();
+        for shown in [&facts.subject, &facts.issuer] {
+            assert_eq!(shown.chars().count(), SHOWN_CHARS_MAX + 1);
+            assert!(shown.ends_with('…'), "{shown}");
+        }
+        assert_eq!(facts.common_name.as_deref(), Some(long.as_str()));
     }
 
     #[test]

@@ -152,11 +152,16 @@ pub(crate) fn public_key(key: &PrivateKeyDer<'_>) -> Option<Vec<u8>> {
     Some(signer(key).ok()?.public_key()?.to_vec())
 }
 
+/// A public key's algorithm and bits; `public_key` is a SubjectPublicKeyInfo.
+pub(crate) fn key_of(public_key: &[u8]) -> Option<SubjectPublicKeyInfo<'_>> {
+    Some(SubjectPublicKeyInfo::from_der(public_key).ok()?.1)
+}
+
 /// Whether a certificate is for this public key.
 ///
 /// Algorithm and key are compared, not the whole encoding: some tools leave out a parameter that says nothing.
 pub(crate) fn belongs_to(public_key: &[u8], certificate: &CertificateDer<'_>) -> bool {
-    let Ok((_, key)) = SubjectPublicKeyInfo::from_der(public_key) else {
+    let Some(key) = key_of(public_key) else {
         return false;
     };
     X509Certificate::from_der(certificate).is_ok_and(|(_, certificate)| {

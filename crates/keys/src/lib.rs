@@ -17,7 +17,7 @@ pub mod verify;
 
 pub use files::STORE_BYTES_MAX;
 pub use identity::{Identity, KeyAlgorithm};
-pub use material::{Material, Role, files, load};
+pub use material::{Loader, Material, Role, files, load};
 
 use std::io;
 use std::path::PathBuf;

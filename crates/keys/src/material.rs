@@ -45,38 +45,72 @@ pub enum Role {
     Saml,
 }
 
-/// Loads the stores of a scope. A store that is named is loaded and checked, whether the role needs it or not: a
-/// mistake in it is found now and not on the day somebody begins to use it.
+/// Loads the stores of a scope, once; see [`Loader::load`].
 ///
 /// # Errors
-/// Every fault, each with the setting, where it stands, the file and the cause; never a password.
+/// As [`Loader::load`].
 pub fn load(settings: &TlsSettings, role: Role, now: SystemTime) -> Result<Material, Vec<Fault>> {
-    let mut faults = Vec::new();
-    let mut notes = Vec::new();
-    let missing = match role {
-        Role::Server if settings.key_store.is_none() => Some("KEY_STORE"),
-        Role::Client | Role::Saml if settings.trust_store.is_none() => Some("TRUST_STORE"),
-        _ => None,
-    };
-    if let Some(missing) = missing {
-        faults.push(not_named(settings.scope, missing));
+    Loader::new().load(settings, role, now)
+}
+
+/// Loads the stores of several scopes. A store that several of them name is opened once; its key and certificates are
+/// kept in memory until the loader goes, so one is made for each load and dropped behind it.
+#[derive(Default)]
+pub struct Loader {
+    cache: opened::Cache,
+}
+
+impl Loader {
+    /// One that has opened nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
     }
-    let identities = match &settings.key_store {
-        Some(store) => key_store::load(settings, store, now, &mut notes, &mut faults),
-        None => Vec::new(),
-    };
-    let trusted = match &settings.trust_store {
-        Some(store) => trust_store::load(settings, store, now, &mut notes, &mut faults),
-        None => Vec::new(),
-    };
-    if faults.is_empty() {
-        Ok(Material {
-            identities,
-            trusted,
-            notes,
-        })
-    } else {
-        Err(faults)
+
+    /// Loads the stores of a scope. A store that is named is loaded and checked, whether the role needs it or not: a
+    /// mistake in it is found now and not on the day somebody begins to use it.
+    ///
+    /// # Errors
+    /// Every fault, each with the setting, where it stands, the file and the cause; never a password.
+    pub fn load(
+        &mut self,
+        settings: &TlsSettings,
+        role: Role,
+        now: SystemTime,
+    ) -> Result<Material, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut notes = Vec::new();
+        let missing = match role {
+            Role::Server if settings.key_store.is_none() => Some("KEY_STORE"),
+            Role::Client | Role::Saml if settings.trust_store.is_none() => Some("TRUST_STORE"),
+            _ => None,
+        };
+        if let Some(missing) = missing {
+            faults.push(not_named(settings.scope, missing));
+        }
+        let mut identities = Vec::new();
+        if let Some(store) = &settings.key_store {
+            match key_store::load(settings, store, now, &mut self.cache, &mut notes) {
+                Ok(loaded) => identities = loaded,
+                Err(fault) => faults.push(*fault),
+            }
+        }
+        let mut trusted = Vec::new();
+        if let Some(store) = &settings.trust_store {
+            match trust_store::load(settings, store, now, &mut self.cache, &mut notes) {
+                Ok(loaded) => trusted = loaded,
+                Err(fault) => faults.push(*fault),
+            }
+        }
+        if faults.is_empty() {
+            Ok(Material {
+                identities,
+                trusted,
+                notes,
+            })
+        } else {
+            Err(faults)
+        }
     }
 }
 

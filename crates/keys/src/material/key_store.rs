@@ -1,82 +1,83 @@
 //! The own keys: chosen by label, checked, put in order.
 
-use super::opened::{self, Opened};
+use super::opened::{self, Cache, Opened};
 use crate::facts::{Facts, KeyKind, moment};
+use crate::store::chain::Pool;
 use crate::store::edit::list;
 use crate::store::{Content, same_alias};
 use crate::{Error, Identity, level};
 use config::{Fault, Note, StoreSettings, TlsSettings};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::collections::HashSet;
 use std::time::SystemTime;
+use x509_parser::prelude::FromDer;
+use x509_parser::x509::X509Name;
 
 /// The TLS library signs with no shorter RSA key, whatever the level.
 const RSA_BITS_MIN: usize = 2048;
 
 /// A key of the store that was chosen.
-struct Chosen {
-    alias: String,
-    key: PrivateKeyDer<'static>,
-    chain: Vec<CertificateDer<'static>>,
+struct Chosen<'a> {
+    alias: &'a str,
+    key: &'a PrivateKeyDer<'static>,
+    chain: &'a [CertificateDer<'static>],
 }
 
-/// Loads the identities of a scope. What is wrong goes to `faults`.
+/// Loads the identities of a scope.
+///
+/// # Errors
+/// What is wrong with the store, or with the choice of its keys.
 pub(super) fn load(
     settings: &TlsSettings,
     store: &StoreSettings,
     now: SystemTime,
+    cache: &mut Cache,
     notes: &mut Vec<Note>,
-    faults: &mut Vec<Fault>,
-) -> Vec<Identity> {
-    let loaded = opened::open(store, notes).and_then(|mut opened| {
-        opened::note_if_shared(&store.file, &opened.path, opened.is_shared, notes);
-        let chosen = choose(settings, store, &mut opened, notes)?;
-        let checker = Checker {
-            settings,
-            store,
-            opened: &opened,
-            now,
-        };
-        let mut identities: Vec<Identity> = Vec::new();
-        for key in chosen {
-            let alias = key.alias.clone();
-            let identity = checker.check(key, notes)?;
-            let kind = identity.key_algorithm();
-            if identities.iter().any(|other| other.key_algorithm() == kind) {
-                return Err(two_of_a_kind(settings, store, &alias, &kind.to_string()));
-            }
-            identities.push(identity);
+) -> Result<Vec<Identity>, Box<Fault>> {
+    let opened = opened::open(store, cache, notes)?;
+    opened::note_if_shared(&store.file, &opened.path, opened.is_shared, notes);
+    let chosen = choose(settings, store, &opened, notes)?;
+    let checker = Checker {
+        settings,
+        store,
+        opened: &opened,
+        now,
+    };
+    let mut identities: Vec<Identity> = Vec::new();
+    for key in chosen {
+        let identity = checker.check(&key, notes)?;
+        let kind = identity.key_algorithm();
+        if identities.iter().any(|other| other.key_algorithm() == kind) {
+            return Err(two_of_a_kind(settings, store, key.alias, &kind.to_string()));
         }
-        Ok(identities)
-    });
-    loaded.unwrap_or_else(|fault| {
-        faults.push(*fault);
-        Vec::new()
-    })
+        identities.push(identity);
+    }
+    Ok(identities)
 }
 
 /// Picks the keys that the labels name, or the only one there is.
 ///
 /// Source: `docs/domain/tls-scopes.md` 13.
-fn choose(
+fn choose<'a>(
     settings: &TlsSettings,
     store: &StoreSettings,
-    opened: &mut Opened,
+    opened: &'a Opened,
     notes: &mut Vec<Note>,
-) -> Result<Vec<Chosen>, Box<Fault>> {
+) -> Result<Vec<Chosen<'a>>, Box<Fault>> {
     let shown = opened.path.display();
     let mut keys = Vec::new();
     let mut certificates = 0;
-    for entry in std::mem::take(&mut opened.store.entries) {
-        match entry.content {
+    for entry in &opened.store.entries {
+        match &entry.content {
             Content::Key { key, chain } => keys.push(Chosen {
-                alias: entry.alias,
+                alias: &entry.alias,
                 key,
                 chain,
             }),
             Content::Certificate(_) => certificates += 1,
         }
     }
-    let aliases: Vec<String> = keys.iter().map(|key| key.alias.clone()).collect();
+    let aliases: Vec<String> = keys.iter().map(|key| key.alias.to_owned()).collect();
     if keys.is_empty() {
         let holds = match certificates {
             0 => "nothing".to_owned(),
@@ -113,12 +114,12 @@ fn choose(
             )
             .into());
     };
-    let mut chosen: Vec<Chosen> = Vec::new();
+    let mut chosen: Vec<Chosen<'_>> = Vec::new();
     for label in &labels.value {
-        if chosen.iter().any(|key| same_alias(&key.alias, label)) {
+        if chosen.iter().any(|key| same_alias(key.alias, label)) {
             continue;
         }
-        let Some(at) = keys.iter().position(|key| same_alias(&key.alias, label)) else {
+        let Some(at) = keys.iter().position(|key| same_alias(key.alias, label)) else {
             return Err(labels
                 .fault(
                     format!("no key \"{label}\" is in {shown} ({})", store.file.name),
@@ -155,9 +156,9 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     /// Turns a key with its chain into an identity, if it can be one now.
-    fn check(&self, chosen: Chosen, notes: &mut Vec<Note>) -> Result<Identity, Box<Fault>> {
-        let Chosen { alias, key, chain } = chosen;
-        let fault = |problem: String, expected: &str| self.fault(&alias, &problem, expected);
+    fn check(&self, chosen: &Chosen<'_>, notes: &mut Vec<Note>) -> Result<Identity, Box<Fault>> {
+        let Chosen { alias, key, chain } = *chosen;
+        let fault = |problem: String, expected: &str| self.fault(alias, &problem, expected);
         let Some(own) = chain.first() else {
             return Err(fault(
                 "has no certificate in it".to_owned(),
@@ -166,10 +167,12 @@ impl Checker<'_> {
         };
         let facts = Facts::of(own)
             .map_err(|error| fault(format!("cannot be used: {error}"), "another certificate"))?;
-        self.check_dates(&alias, &facts)?;
+        self.check_dates(alias, &facts)?;
+        let chain = self.good_chain(chain);
+        self.check_dates_of_issuers(alias, &chain, notes)?;
         let (level, fips) = (&self.settings.level, &self.settings.fips);
         let weak = level::check_own_chain(level.value, fips.value, &chain)
-            .map_err(|problem| self.below_level(&alias, &problem))?;
+            .map_err(|problem| self.below_level(alias, &problem))?;
         if let KeyKind::Rsa(bits) = facts.key
             && bits < RSA_BITS_MIN
         {
@@ -180,13 +183,12 @@ impl Checker<'_> {
                 "a certificate with a longer key",
             ));
         }
-        self.check_links(&alias, &chain, notes)?;
+        self.check_links(alias, &chain, notes)?;
         for text in weak {
-            self.note(&alias, &text, notes);
+            self.note(alias, &text, notes);
         }
-        self.note_oddities(&alias, &facts, notes);
-        self.note_expired_issuers(&alias, &chain, notes);
-        Identity::new(chain, key).map_err(|error| match error {
+        self.note_oddities(alias, &facts, notes);
+        Identity::new(chain, key.clone_key()).map_err(|error| match error {
             Error::OtherKey => fault(
                 format!(
                     "does not belong to the certificate beside it, that of {}",
@@ -234,6 +236,61 @@ impl Checker<'_> {
         Err(self.fault(alias, &problem, expected))
     }
 
+    /// The chain again, with issuers that are good now where the store has them: opening it asks for no time.
+    fn good_chain(&self, chain: &[CertificateDer<'static>]) -> Vec<CertificateDer<'static>> {
+        let others = self.chains().flatten().chain(&self.opened.store.loose);
+        Pool::new(chain.iter().chain(others)).chain(0, Some(self.now))
+    }
+
+    /// The chains of all keys of the store.
+    fn chains(&self) -> impl Iterator<Item = &Vec<CertificateDer<'static>>> {
+        let entries = self.opened.store.entries.iter();
+        entries.filter_map(|entry| match &entry.content {
+            Content::Key { chain, .. } => Some(chain),
+            Content::Certificate(_) => None,
+        })
+    }
+
+    /// Clients refuse a chain with an issuer out of its time. Of a root they have one of their own, perhaps a newer one.
+    fn check_dates_of_issuers(
+        &self,
+        alias: &str,
+        chain: &[CertificateDer<'static>],
+        notes: &mut Vec<Note>,
+    ) -> Result<(), Box<Fault>> {
+        for issuer in chain.iter().skip(1) {
+            let Ok(facts) = Facts::of(issuer) else {
+                continue;
+            };
+            let subject = &facts.subject;
+            if facts.self_signed {
+                if facts.not_after < self.now {
+                    let end = moment(facts.not_after);
+                    let text = format!(
+                        "its issuer {subject} has expired on {end}; clients that have no newer one refuse it"
+                    );
+                    self.note(alias, &text, notes);
+                }
+                continue;
+            }
+            let problem = if facts.not_after < self.now {
+                format!("\"{subject}\" has expired on {}", moment(facts.not_after))
+            } else if facts.not_before > self.now {
+                let from = moment(facts.not_before);
+                format!("\"{subject}\" is not good before {from}")
+            } else {
+                continue;
+            };
+            let problem = format!("has a chain that clients refuse: its issuer {problem}");
+            return Err(self.fault(
+                alias,
+                &problem,
+                "the certificate that the authority uses now, in the place of that one",
+            ));
+        }
+        Ok(())
+    }
+
     /// The level's name comes first: it is what an administrator compares the certificate with.
     fn below_level(&self, alias: &str, problem: &str) -> Box<Fault> {
         let (level, fips) = (&self.settings.level, &self.settings.fips);
@@ -261,7 +318,7 @@ impl Checker<'_> {
         }
     }
 
-    /// A store that brings issuers and not the one that signed the own certificate was put together wrongly: clients
+    /// A store that brings an authority and not what joins the own certificate to it was put together wrongly: clients
     /// would refuse its chain, and it is refused here. A store with nothing but the own certificate is common, because
     /// its clients know the issuer, and gets a note. A root that is left out is as it should be.
     fn check_links(
@@ -276,45 +333,53 @@ impl Checker<'_> {
         if last.self_signed {
             return Ok(());
         }
-        let loose: Vec<String> = self
-            .opened
-            .store
-            .loose
-            .iter()
-            .filter_map(|loose| Some(Facts::of(loose).ok()?.subject))
-            .collect();
         let missing = format!("chain incomplete, issuer \"{}\" missing", last.issuer);
-        if !loose.is_empty() {
-            let problem = format!(
-                "has a chain with a gap: {missing}, and {} cannot be joined to it",
-                list(&loose)
-            );
-            return Err(self.fault(
-                alias,
-                &problem,
-                "the missing certificate in the store as well",
-            ));
-        }
-        if chain.len() == 1 {
-            let text = format!("{missing}; clients that do not know it refuse the certificate");
-            self.note(alias, &text, notes);
+        let stray = self.stray_authorities(chain, &last);
+        match (chain.len(), stray.is_empty()) {
+            (1, true) => {
+                let text = format!("{missing}; clients that do not know it refuse the certificate");
+                self.note(alias, &text, notes);
+            }
+            (1, false) => {
+                let problem = format!(
+                    "has a chain with a gap: {missing}, and {} cannot be joined to it",
+                    list(&stray)
+                );
+                let expected = "the missing certificate in the store as well";
+                return Err(self.fault(alias, &problem, expected));
+            }
+            (_, true) => {}
+            (_, false) => {
+                let text = format!(
+                    "{missing}, and {} cannot be joined to it; clients that do not know it refuse the certificate",
+                    list(&stray)
+                );
+                self.note(alias, &text, notes);
+            }
         }
         Ok(())
     }
 
-    /// Clients that know another way to their root go on, and others refuse.
-    fn note_expired_issuers(
-        &self,
-        alias: &str,
-        chain: &[CertificateDer<'static>],
-        notes: &mut Vec<Note>,
-    ) {
-        let issuers = chain.iter().skip(1).filter_map(|one| Facts::of(one).ok());
-        for issuer in issuers.filter(|issuer| issuer.not_after < self.now) {
-            let (subject, end) = (issuer.subject, moment(issuer.not_after));
-            let text = format!("its issuer {subject} has expired on {end}, so clients refuse it");
-            self.note(alias, &text, notes);
-        }
+    /// Authorities of the store that may have been meant to end a chain and are joined to none. Not among them are
+    /// another path to a member of a chain, certificates of servers, and an authority of another organisation than the
+    /// issuer that is missing.
+    fn stray_authorities(&self, chain: &[CertificateDer<'static>], last: &Facts) -> Vec<String> {
+        let facts = |certificate: &CertificateDer<'_>| Facts::of(certificate).ok();
+        let subjects: HashSet<Vec<u8>> = self
+            .chains()
+            .flatten()
+            .chain(chain)
+            .filter_map(|member| Some(facts(member)?.subject_der))
+            .collect();
+        let stray = self.opened.store.loose.iter().filter_map(facts);
+        let stray = stray.filter(|loose| {
+            let is_authority =
+                loose.is_ca() || (loose.self_signed && loose.basic_constraints.is_none());
+            is_authority
+                && !subjects.contains(&loose.subject_der)
+                && !are_strangers(&loose.subject_der, &last.issuer_der)
+        });
+        stray.map(|loose| loose.subject).collect()
     }
 
     /// What the documented recipes make and clients of today dislike.
@@ -335,5 +400,18 @@ impl Checker<'_> {
                 "its certificate says CA:TRUE, as only authorities should; some clients refuse it";
             self.note(alias, text, notes);
         }
+    }
+}
+
+/// Whether two names, in DER, are of organisations that are not the same. Without an organisation nobody knows.
+fn are_strangers(one: &[u8], other: &[u8]) -> bool {
+    let organization = |name: &[u8]| {
+        let (_, name) = X509Name::from_der(name).ok()?;
+        let organization = name.iter_organization().next()?;
+        Some(organization.as_str().ok()?.to_lowercase())
+    };
+    match (organization(one), organization(other)) {
+        (Some(one), Some(other)) => one != other,
+        _ => false,
     }
 }

@@ -4,8 +4,10 @@ use super::path_of;
 use crate::files::{self, STORE_BYTES_MAX};
 use crate::stash;
 use crate::store::{self, Format, OpenError, Store};
-use config::{Fault, Note, Scoped, StoreSettings, StoreType};
+use aws_lc_rs::digest;
+use config::{Fault, Note, Scoped, Secret, StoreSettings, StoreType};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use zeroize::Zeroizing;
 
 /// The longest password, in bytes: a file of passwords that is longer was named by mistake.
@@ -13,16 +15,63 @@ pub const PASSWORD_BYTES_MAX: u64 = 4096;
 
 /// A store and where it was found.
 pub(super) struct Opened {
-    pub(super) store: Store,
+    pub(super) store: Rc<Store>,
     pub(super) path: PathBuf,
+    /// Others may read it.
     pub(super) is_shared: bool,
+    /// Others may change it.
+    pub(super) is_open: bool,
+}
+
+/// Stores that were opened already, or not: hashing a password is meant to take long, and several scopes share a store.
+#[derive(Default)]
+pub(super) struct Cache(Vec<Cached>);
+
+struct Cached {
+    /// Of the file's content, so that a file that changes in between is another one.
+    digest: Vec<u8>,
+    password: Zeroizing<String>,
+    key_password: Option<Secret>,
+    outcome: Result<Rc<Store>, OpenError>,
+}
+
+impl Cache {
+    fn open(
+        &mut self,
+        bytes: &[u8],
+        password: &str,
+        key_password: Option<&Secret>,
+    ) -> Result<Rc<Store>, OpenError> {
+        let digest = digest::digest(&digest::SHA256, bytes);
+        let known = self.0.iter().find(|known| {
+            known.digest == digest.as_ref()
+                && *known.password == password
+                && known.key_password.as_ref() == key_password
+        });
+        if let Some(known) = known {
+            return known.outcome.clone();
+        }
+        let opened = store::open(bytes, password, key_password.map(Secret::expose));
+        let outcome = opened.map(Rc::new);
+        self.0.push(Cached {
+            digest: digest.as_ref().to_vec(),
+            password: Zeroizing::new(password.to_owned()),
+            key_password: key_password.cloned(),
+            outcome: outcome.clone(),
+        });
+        outcome
+    }
 }
 
 /// Opens a store of the settings.
 ///
 /// # Errors
 /// One fault: of the file, or of the setting that its password comes from.
-pub(super) fn open(settings: &StoreSettings, notes: &mut Vec<Note>) -> Result<Opened, Box<Fault>> {
+pub(super) fn open(
+    settings: &StoreSettings,
+    cache: &mut Cache,
+    notes: &mut Vec<Note>,
+) -> Result<Opened, Box<Fault>> {
     let path = path_of(&settings.file);
     let content = files::read(&path, STORE_BYTES_MAX).map_err(|error| {
         settings.file.fault(
@@ -31,11 +80,13 @@ pub(super) fn open(settings: &StoreSettings, notes: &mut Vec<Note>) -> Result<Op
         )
     })?;
     let password = password(settings, notes)?;
-    let key_password = settings.key_password.as_ref();
-    let opened = store::open(
+    let opened = cache.open(
         &content.bytes,
         password.as_ref().map_or("", |password| &password.text),
-        key_password.map(|password| password.value.expose()),
+        settings
+            .key_password
+            .as_ref()
+            .map(|password| &password.value),
     );
     let store = opened.map_err(|error| cannot_open(settings, &path, password.as_ref(), &error))?;
 
@@ -55,6 +106,7 @@ pub(super) fn open(settings: &StoreSettings, notes: &mut Vec<Note>) -> Result<Op
         store,
         path,
         is_shared: content.is_shared,
+        is_open: content.is_open,
     })
 }
 
@@ -146,6 +198,22 @@ pub(super) fn note_if_shared(
     }
 }
 
+/// A note if users other than the owner may change a file of those who are trusted.
+pub(super) fn note_if_open(
+    setting: &Scoped<PathBuf>,
+    path: &Path,
+    is_open: bool,
+    notes: &mut Vec<Note>,
+) {
+    if is_open {
+        notes.push(setting.note(format!(
+            "{} may be changed by other users of this machine, who could so decide whom this server trusts; \
+             chmod go-w takes that from them",
+            path.display()
+        )));
+    }
+}
+
 fn cannot_open(
     settings: &StoreSettings,
     path: &Path,
@@ -215,4 +283,34 @@ fn key_password_name(settings: &StoreSettings) -> String {
     let name = &settings.file.name;
     let stem = name.strip_suffix("KEY_STORE_FILE");
     stem.map_or_else(|| name.clone(), |stem| format!("{stem}KEY_PASSWORD"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_opened_once_for_each_password() {
+        let bytes = store::write_pkcs12(&[], "geheim").unwrap();
+        let mut cache = Cache::default();
+        let mut open = |bytes: &[u8], password: &str, key_password: Option<&str>| {
+            let key_password = key_password.map(|text| Secret::new(text.to_owned()));
+            let outcome = cache.open(bytes, password, key_password.as_ref());
+            (outcome, cache.0.len())
+        };
+        let first = open(&bytes, "geheim", None).0.unwrap();
+        let (again, count) = open(&bytes, "geheim", None);
+        assert!(Rc::ptr_eq(&first, &again.unwrap()));
+        assert_eq!(count, 1);
+        // What did not open is not tried again either.
+        for _ in 0..2 {
+            let (outcome, count) = open(&bytes, "other", None);
+            assert_eq!(outcome.unwrap_err(), OpenError::WrongPassword);
+            assert_eq!(count, 2);
+        }
+        assert_eq!(open(&bytes, "geheim", Some("own")).1, 3);
+        // Somebody wrote it anew.
+        let other = store::write_pkcs12(&[], "geheim").unwrap();
+        assert_eq!(open(&other, "geheim", None).1, 4);
+    }
 }

@@ -1,63 +1,242 @@
 //! Which certificates belong together.
 
-use super::same_alias;
-use crate::identity::{belongs_to, public_key};
+use super::ber::{BIT_STRING, Reader, SEQUENCE};
+use super::{OpenError, TooMany};
+use crate::facts::printable;
+use crate::identity::{key_of, public_key};
+use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+use std::time::{SystemTime, UNIX_EPOCH};
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::x509::SubjectPublicKeyInfo;
 
-/// Certificates put in order.
-pub(crate) struct Order {
-    /// The first certificate and then each one's issuer.
-    pub(crate) chain: Vec<CertificateDer<'static>>,
-    /// Those that have no place in it.
-    pub(crate) loose: Vec<CertificateDer<'static>>,
+/// Certificates of a chain at most: clients follow no more than ten.
+const CHAIN_MAX: usize = 16;
+/// Certificates of one name that are tried as an issuer: each trial verifies a signature, and an authority that renews
+/// its certificate every year has a few of them.
+const NAMESAKES_MAX: usize = 16;
+/// Issuers that are tried for one chain: of paths that branch everywhere, not every one is walked.
+const STEPS_MAX: usize = 256;
+
+/// Certificates among which chains are found.
+///
+/// Everything that is asked of all of them is indexed: a store may hold thousands.
+pub(crate) struct Pool<'a> {
+    /// Each certificate once, in the order in which they came.
+    links: Vec<Link<'a>>,
+    by_bytes: HashMap<&'a [u8], usize>,
+    by_subject: HashMap<&'a [u8], Vec<usize>>,
+    by_key: HashMap<KeyName, Vec<usize>>,
+    /// What [`Self::issuers`] has found.
+    issuers: RefCell<HashMap<usize, Vec<usize>>>,
 }
 
-/// Puts certificates in order by issuer and subject, whatever order they came in.
-///
-/// Of several issuers of that name the one whose key identifier fits goes first, and then the one that is good
-/// longest: an expired intermediate beside its successor is not taken. Clients try other paths by themselves.
-///
-/// Source: `docs/domain/keystores.md` 5.1 and 5.4.
-pub(crate) fn order(first: &CertificateDer<'static>, pool: &[CertificateDer<'static>]) -> Order {
-    let mut chain = vec![first.clone()];
-    let mut rest: Vec<&CertificateDer<'static>> = Vec::new();
-    for certificate in pool {
-        if certificate != first && !rest.contains(&certificate) {
-            rest.push(certificate);
+/// The algorithm of a public key, and the key.
+type KeyName = (Vec<u8>, Vec<u8>);
+
+struct Link<'a> {
+    certificate: &'a CertificateDer<'static>,
+    /// `None` if it cannot be read; then nothing leads to it.
+    parsed: Option<X509Certificate<'a>>,
+    subject_key: Option<Vec<u8>>,
+}
+
+impl<'a> Pool<'a> {
+    pub(crate) fn new(certificates: impl IntoIterator<Item = &'a CertificateDer<'static>>) -> Self {
+        let mut pool = Self {
+            links: Vec::new(),
+            by_bytes: HashMap::new(),
+            by_subject: HashMap::new(),
+            by_key: HashMap::new(),
+            issuers: RefCell::default(),
+        };
+        for certificate in certificates {
+            let at = pool.links.len();
+            if pool.by_bytes.contains_key(certificate.as_ref()) {
+                continue;
+            }
+            pool.by_bytes.insert(certificate, at);
+            let parsed = X509Certificate::from_der(certificate).ok();
+            let parsed = parsed.map(|(_, parsed)| parsed);
+            if let Some(parsed) = &parsed {
+                let subject = parsed.tbs_certificate.subject.as_raw();
+                pool.by_subject.entry(subject).or_default().push(at);
+                let key = key_name(parsed.public_key());
+                pool.by_key.entry(key).or_default().push(at);
+            }
+            pool.links.push(Link {
+                certificate,
+                subject_key: parsed.as_ref().and_then(subject_key),
+                parsed,
+            });
         }
+        pool
     }
-    while let Some(at) = chain.last().and_then(|last| issuer(last, &rest)) {
-        chain.push(rest.remove(at).clone());
-    }
-    let loose = rest.into_iter().cloned().collect();
-    Order { chain, loose }
-}
 
-/// Where the issuer of a certificate stands; none for one that issued itself.
-fn issuer(
-    certificate: &CertificateDer<'_>,
-    candidates: &[&CertificateDer<'static>],
-) -> Option<usize> {
-    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
-    if certificate.subject().as_raw() == certificate.issuer().as_raw() {
-        return None;
+    /// Where a certificate stands.
+    pub(crate) fn position(&self, certificate: &CertificateDer<'_>) -> Option<usize> {
+        self.by_bytes.get(certificate.as_ref()).copied()
     }
-    let wanted = authority_key(&certificate);
-    let rank = |candidate: &CertificateDer<'_>| {
-        let (_, candidate) = X509Certificate::from_der(candidate).ok()?;
-        if candidate.subject().as_raw() != certificate.issuer().as_raw() {
+
+    /// The certificates for a key, found by its public half.
+    pub(crate) fn own(&self, key: &PrivateKeyDer<'_>) -> &[usize] {
+        let public = public_key(key);
+        let name = public.as_deref().and_then(key_of).map(|key| key_name(&key));
+        name.and_then(|name| self.by_key.get(&name))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// The certificate at `first` and then each one's issuer, as far as they are there.
+    ///
+    /// Of several issuers of that name the one whose key has made the signature goes first, then the one whose key
+    /// identifier fits, then the one that stands first. With `now`, a path whose certificates are all good then goes
+    /// before these: an expired intermediate beside its successor is not taken.
+    ///
+    /// Source: `docs/domain/keystores.md` 5.1 and 5.4.
+    pub(crate) fn chain(
+        &self,
+        first: usize,
+        now: Option<SystemTime>,
+    ) -> Vec<CertificateDer<'static>> {
+        let mut path = vec![first];
+        let (mut steps, mut steps_of_any) = (STEPS_MAX, STEPS_MAX);
+        if !self.walk(&mut path, now, &mut steps) {
+            // What was tried is taken back on the way.
+            self.walk(&mut path, None, &mut steps_of_any);
+        }
+        path.into_iter()
+            .filter_map(|at| Some(self.links.get(at)?.certificate.clone()))
+            .collect()
+    }
+
+    /// Goes on from the end of a path; `false` if each way on comes to a certificate that is not good `now`.
+    fn walk(&self, path: &mut Vec<usize>, now: Option<SystemTime>, steps: &mut usize) -> bool {
+        let Some(&last) = path.last() else {
+            return true;
+        };
+        let issuers: Vec<usize> = self
+            .issuers(last)
+            .into_iter()
+            .filter(|at| !path.contains(at))
+            .collect();
+        if issuers.is_empty() || path.len() == CHAIN_MAX {
+            return true;
+        }
+        for at in issuers {
+            if *steps == 0 {
+                return false;
+            }
+            *steps -= 1;
+            if now.is_some_and(|now| !self.is_good(at, now)) {
+                continue;
+            }
+            path.push(at);
+            if self.walk(path, now, steps) {
+                return true;
+            }
+            path.pop();
+        }
+        false
+    }
+
+    /// Whether a certificate keeps nobody from accepting a chain now. Nobody looks at the dates of a root.
+    fn is_good(&self, at: usize, now: SystemTime) -> bool {
+        let link = self.links.get(at);
+        let Some(certificate) = link.and_then(|link| link.parsed.as_ref()) else {
+            return false;
+        };
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let validity = certificate.validity();
+        let is_root = certificate.subject().as_raw() == certificate.issuer().as_raw();
+        is_root || (validity.not_before.timestamp()..=validity.not_after.timestamp()).contains(&now)
+    }
+
+    /// The issuers of a certificate, the likeliest first and none that is less likely than that; none for one that
+    /// issued itself.
+    fn issuers(&self, of: usize) -> Vec<usize> {
+        if let Some(known) = self.issuers.borrow().get(&of) {
+            return known.clone();
+        }
+        let found = self.find_issuers(of).unwrap_or_default();
+        self.issuers.borrow_mut().insert(of, found.clone());
+        found
+    }
+
+    fn find_issuers(&self, of: usize) -> Option<Vec<usize>> {
+        let link = self.links.get(of)?;
+        let parsed = link.parsed.as_ref()?;
+        let issuer = parsed.issuer().as_raw();
+        if parsed.subject().as_raw() == issuer {
             return None;
         }
-        let fits = wanted.is_some() && subject_key(&candidate) == wanted;
-        Some((fits, candidate.validity().not_after.timestamp()))
+        let wanted = authority_key(parsed);
+        let mut namesakes: Vec<(bool, usize)> = self
+            .by_subject
+            .get(issuer)?
+            .iter()
+            .filter_map(|&at| {
+                let subject_key = &self.links.get(at)?.subject_key;
+                Some((wanted.is_some() && *subject_key == wanted, at))
+            })
+            .collect();
+        // Sorting keeps the order of those that are alike.
+        namesakes.sort_by_key(|(fits, _)| Reverse(*fits));
+        namesakes.truncate(NAMESAKES_MAX);
+        if let [(_, only)] = namesakes[..] {
+            return Some(vec![only]);
+        }
+        let rank = |(fits, at): (bool, usize)| {
+            let issuer = self.links.get(at)?.parsed.as_ref()?;
+            let signed = is_signed_by(link.certificate, issuer);
+            // What a signature proves, no identifier says better.
+            Some(((signed, fits && !signed), at))
+        };
+        let ranked: Vec<_> = namesakes.into_iter().filter_map(rank).collect();
+        let best = ranked.iter().map(|(rank, _)| *rank).max()?;
+        let likeliest = ranked.into_iter().filter(|(rank, _)| *rank == best);
+        let mut likeliest: Vec<usize> = likeliest.map(|(_, at)| at).collect();
+        likeliest.sort_unstable();
+        Some(likeliest)
+    }
+}
+
+fn key_name(key: &SubjectPublicKeyInfo<'_>) -> KeyName {
+    (
+        key.algorithm.algorithm.as_bytes().to_vec(),
+        key.subject_public_key.data.to_vec(),
+    )
+}
+
+/// Whether the key of `issuer` has made the signature of `certificate`; `false` too if its algorithm is one that the
+/// provider does not verify.
+fn is_signed_by(certificate: &[u8], issuer: &X509Certificate<'_>) -> bool {
+    let verify = || -> Result<bool, OpenError> {
+        let mut fields = Reader::new(certificate).expect(SEQUENCE)?.reader();
+        let signed = fields.expect(SEQUENCE)?.whole;
+        let algorithm = fields.expect(SEQUENCE)?.content;
+        let signature = fields.expect(BIT_STRING)?.content;
+        let mut key = Reader::new(issuer.public_key().raw)
+            .expect(SEQUENCE)?
+            .reader();
+        let key_algorithm = key.expect(SEQUENCE)?.content;
+        let key = key.expect(BIT_STRING)?.content;
+        // The first byte of a bit string counts the bits that are left over.
+        let ([0, signature @ ..], [0, key @ ..]) = (signature, key) else {
+            return Ok(false);
+        };
+        let verifiers = default_provider().signature_verification_algorithms.all;
+        Ok(verifiers.iter().any(|verifier| {
+            verifier.signature_alg_id().as_ref() == algorithm
+                && verifier.public_key_alg_id().as_ref() == key_algorithm
+                && verifier.verify_signature(key, signed, signature).is_ok()
+        }))
     };
-    let ranked = candidates
-        .iter()
-        .enumerate()
-        .filter_map(|(at, candidate)| Some((rank(candidate)?, at)));
-    ranked.max().map(|(_, at)| at)
+    verify().unwrap_or(false)
 }
 
 fn authority_key(certificate: &X509Certificate<'_>) -> Option<Vec<u8>> {
@@ -82,25 +261,54 @@ fn subject_key(certificate: &X509Certificate<'_>) -> Option<Vec<u8>> {
         })
 }
 
-/// The certificate for a key, found by its public half.
-pub(super) fn own_certificate<'a>(
-    key: &PrivateKeyDer<'_>,
-    certificates: &'a [CertificateDer<'static>],
-) -> Option<&'a CertificateDer<'static>> {
-    let public = public_key(key)?;
-    certificates
-        .iter()
-        .find(|certificate| belongs_to(&public, certificate))
-}
-
 pub(super) fn is_certificate(bytes: &[u8]) -> bool {
     X509Certificate::from_der(bytes).is_ok()
 }
 
-/// Gives every entry a name, and no two the same.
+/// Those of `certificates` that are in none of the chains.
+pub(super) fn outside<'a>(
+    certificates: &[CertificateDer<'static>],
+    chains: impl IntoIterator<Item = &'a Vec<CertificateDer<'static>>>,
+) -> Vec<CertificateDer<'static>> {
+    let inside: HashSet<&[u8]> = chains.into_iter().flatten().map(AsRef::as_ref).collect();
+    let outside = certificates
+        .iter()
+        .filter(|certificate| !inside.contains(certificate.as_ref()));
+    outside.cloned().collect()
+}
+
+/// Counts what a store holds.
+#[derive(Default)]
+pub(super) struct Count {
+    entries: usize,
+    keys: usize,
+}
+
+impl Count {
+    /// One more entry, of any kind.
+    pub(super) fn entry(&mut self) -> Result<(), OpenError> {
+        self.entries += 1;
+        if self.entries > super::ENTRIES_MAX {
+            return Err(OpenError::TooMany(TooMany::Entries));
+        }
+        Ok(())
+    }
+
+    /// That the entry is a key.
+    pub(super) fn key(&mut self) -> Result<(), OpenError> {
+        self.keys += 1;
+        if self.keys > super::KEYS_MAX {
+            return Err(OpenError::TooMany(TooMany::Keys));
+        }
+        Ok(())
+    }
+}
+
+/// Gives every entry a name that can be printed, and no two the same.
 #[derive(Default)]
 pub(super) struct Aliases {
-    given: Vec<String>,
+    /// In lower case, with the number that the next one of this name is tried with.
+    given: HashMap<String, usize>,
     unnamed: usize,
 }
 
@@ -111,18 +319,26 @@ impl Aliases {
             self.unnamed += 1;
             self.unnamed.to_string()
         });
-        let is_free = |name: &str| !self.given.iter().any(|given| same_alias(given, name));
-        let alias = if is_free(&name) {
-            name
-        } else {
-            let numbered = (2..).map(|number| format!("{name}#{number}"));
-            // There are more numbers than entries.
-            numbered
-                .into_iter()
-                .find(|name| is_free(name))
-                .unwrap_or(name)
+        let name = printable(&name);
+        let mut next = match self.given.get(&name.to_lowercase()) {
+            None => {
+                self.given.insert(name.to_lowercase(), 2);
+                return name;
+            }
+            Some(&next) => next,
         };
-        self.given.push(alias.clone());
+        let alias = loop {
+            let numbered = format!("{name}#{next}");
+            next += 1;
+            if !self.given.contains_key(&numbered.to_lowercase()) {
+                break numbered;
+            }
+        };
+        self.given.insert(name.to_lowercase(), next);
+        self.given.insert(alias.to_lowercase(), 2);
         alias
     }
 }
+
+#[cfg(test)]
+mod tests;

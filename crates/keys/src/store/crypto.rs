@@ -216,6 +216,8 @@ struct Pbkdf2 {
     iterations: NonZeroU32,
     key_length: Option<usize>,
     hash: pbkdf2::Algorithm,
+    /// In bytes.
+    hash_length: usize,
 }
 
 impl Pbkdf2 {
@@ -237,11 +239,11 @@ impl Pbkdf2 {
             None => oid::HMAC_SHA1,
             Some(prf) => prf.reader().expect(OID)?.content,
         };
-        let hash = match hash {
-            oid::HMAC_SHA1 => pbkdf2::PBKDF2_HMAC_SHA1,
-            oid::HMAC_SHA256 => pbkdf2::PBKDF2_HMAC_SHA256,
-            oid::HMAC_SHA384 => pbkdf2::PBKDF2_HMAC_SHA384,
-            oid::HMAC_SHA512 => pbkdf2::PBKDF2_HMAC_SHA512,
+        let (hash, hash_length) = match hash {
+            oid::HMAC_SHA1 => (pbkdf2::PBKDF2_HMAC_SHA1, 20),
+            oid::HMAC_SHA256 => (pbkdf2::PBKDF2_HMAC_SHA256, 32),
+            oid::HMAC_SHA384 => (pbkdf2::PBKDF2_HMAC_SHA384, 48),
+            oid::HMAC_SHA512 => (pbkdf2::PBKDF2_HMAC_SHA512, 64),
             other => return Err(OpenError::Unsupported(oid::name(other))),
         };
         Ok(Self {
@@ -249,6 +251,7 @@ impl Pbkdf2 {
             iterations: NonZeroU32::new(iterations).ok_or(MALFORMED)?,
             key_length,
             hash,
+            hash_length,
         })
     }
 
@@ -258,8 +261,8 @@ impl Pbkdf2 {
         length: usize,
         work: &mut Work,
     ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        // The shortest of the hashes has 20 bytes.
-        work.spend(self.iterations.get(), length.div_ceil(20))?;
+        // Once for each piece that is as long as the hash.
+        work.spend(self.iterations.get(), length.div_ceil(self.hash_length))?;
         let mut key = Zeroizing::new(vec![0; length]);
         pbkdf2::derive(
             self.hash,

@@ -96,6 +96,7 @@ pub fn import(
             Content::Certificate(certificate) => pool.push(certificate.clone()),
         }
     }
+    let pool = chain::Pool::new(&pool);
     let mut changed = Vec::new();
     for entry in &mut store.entries {
         let Content::Key { key, chain } = &mut entry.content else {
@@ -105,26 +106,22 @@ pub fn import(
             continue;
         };
         let own = certificates.iter().find(|own| belongs_to(&public, own));
-        if let Some(own) = own {
-            *chain = chain::order(own, &pool).chain;
+        if let Some(own) = own.and_then(|own| pool.position(own)) {
+            *chain = pool.chain(own, None);
             changed.push(entry.alias.clone());
         }
     }
     if changed.is_empty() {
         return Err(EditError::ForAnotherKey);
     }
-    let is_used = |certificate: &CertificateDer<'_>| {
-        store.entries.iter().any(|entry| match &entry.content {
-            Content::Key { chain, .. } => chain.iter().any(|used| used == certificate),
-            Content::Certificate(_) => false,
-        })
-    };
-    let loose: Vec<_> = store
-        .loose
+    let chains = store
+        .entries
         .iter()
-        .filter(|one| !is_used(one))
-        .cloned()
-        .collect();
+        .filter_map(|entry| match &entry.content {
+            Content::Key { chain, .. } => Some(chain),
+            Content::Certificate(_) => None,
+        });
+    let loose = chain::outside(&store.loose, chains);
     store.loose = loose;
     Ok(changed)
 }

@@ -5,6 +5,7 @@
 use super::ber::{OCTET_STRING, OID, Reader, SEQUENCE};
 use super::crypto::Passwords;
 use super::{Content, Entry, Format, OpenError, Store, chain, oid};
+use crate::facts::printable;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA1_OUTPUT_LEN};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -42,15 +43,17 @@ pub(super) fn open(bytes: &[u8], passwords: &Passwords<'_>) -> Result<Store, Ope
                     .find_map(|password| reveal(hidden, password).transpose())
                     .transpose()?
                     .ok_or_else(|| OpenError::WrongKeyPassword {
-                        alias: alias.clone(),
+                        alias: printable(&alias),
                     })?;
-                let first = chain::own_certificate(&key, &chain).or_else(|| chain.first());
-                let ordered = first.map(|first| chain::order(first, &chain));
-                let chain = ordered.map_or_else(Vec::new, |ordered| {
-                    loose.extend(ordered.loose);
-                    ordered.chain
-                });
-                Content::Key { key, chain }
+                let pool = chain::Pool::new(&chain);
+                // The first one is by custom the own one; if the key is another's, that is said later.
+                let own = pool.own(&key).first().copied().unwrap_or(0);
+                let ordered = pool.chain(own, None);
+                loose.extend(chain::outside(&chain, [&ordered]));
+                Content::Key {
+                    key,
+                    chain: ordered,
+                }
             }
         };
         let alias = names.unique(Some(alias));
@@ -87,19 +90,23 @@ fn read(body: &[u8]) -> Result<Vec<RawEntry<'_>>, OpenError> {
     if version != 1 && version != 2 {
         return Err(OpenError::Unsupported(format!("version {version} of JKS")));
     }
-    let count = fields.number()?;
+    let number = fields.number()?;
     let mut entries = Vec::new();
-    for _ in 0..count {
+    let mut count = chain::Count::default();
+    for _ in 0..number {
+        count.entry()?;
         let tag = fields.number()?;
         let alias = fields.text()?;
         // When it was made, in milliseconds.
         fields.take(8)?;
         let content = match tag {
             TAG_KEY => {
+                count.key()?;
                 let hidden = fields.block()?;
                 let length = fields.number()?;
                 let mut chain = Vec::new();
                 for _ in 0..length {
+                    count.entry()?;
                     chain.push(fields.certificate(version)?);
                 }
                 RawContent::Key { hidden, chain }

@@ -6,7 +6,7 @@
 //! Source: `docs/domain/keystores.md`; why these readers are ours: `docs/decisions/0010-key-stores.md`.
 
 mod ber;
-mod chain;
+pub(crate) mod chain;
 mod crypto;
 pub mod edit;
 mod jks;
@@ -58,7 +58,7 @@ pub struct Store {
 /// One entry of a store.
 #[derive(Debug)]
 pub struct Entry {
-    /// Its name. Aliases compare without case ([`same_alias`]).
+    /// Its name, without control characters. Aliases compare without case ([`same_alias`]).
     pub alias: String,
     /// What it is.
     pub content: Content,
@@ -124,7 +124,29 @@ pub enum OpenError {
         "its passwords are to be hashed more than {ITERATIONS_MAX} times, which only serves to keep the server busy"
     )]
     TooCostly,
+    /// More parts than any real store has.
+    #[error("it holds {0}, so it was not made for a server")]
+    TooMany(TooMany),
 }
+
+/// What a store has too many of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TooMany {
+    /// More than [`ENTRIES_MAX`].
+    #[error("more than {ENTRIES_MAX} entries")]
+    Entries,
+    /// More than [`KEYS_MAX`].
+    #[error("more than {KEYS_MAX} keys")]
+    Keys,
+}
+
+/// Certificates, keys and whatever else one store may hold: the authorities of the whole web are some hundred and
+/// fifty, and what grows with their number must end somewhere.
+pub const ENTRIES_MAX: usize = 10_000;
+
+/// Private keys that one store may hold. A server shows at most one of each kind, and each one that is read costs
+/// the calculation of its public half.
+pub const KEYS_MAX: usize = 1000;
 
 /// How many rounds of password hashing one store may ask for, over all of its parts: an honest store has a few
 /// hundred thousand, Java refuses more than five million for one part, and ten million take seconds.

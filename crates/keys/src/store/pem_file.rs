@@ -115,9 +115,18 @@ pub(super) fn open(bytes: &[u8], passwords: &Passwords<'_>) -> Result<Store, Ope
     let blocks = blocks(bytes)?;
     let mut certificates = Vec::new();
     let mut keys = Vec::new();
+    let mut work = Work::new();
+    let mut count = chain::Count::default();
     for block in &blocks {
-        certificates.extend(certificates_of(block)?);
-        keys.extend(private_key(block, passwords)?);
+        for certificate in certificates_of(block)? {
+            count.entry()?;
+            certificates.push(certificate);
+        }
+        if let Some(key) = private_key(block, passwords, keys.len(), &mut work)? {
+            count.entry()?;
+            count.key()?;
+            keys.push(key);
+        }
     }
     if certificates.is_empty() && keys.is_empty() {
         let is_request = |block: &Pem| block.tag().ends_with("CERTIFICATE REQUEST");
@@ -132,40 +141,48 @@ pub(super) fn open(bytes: &[u8], passwords: &Passwords<'_>) -> Result<Store, Ope
 
 fn into_store(
     keys: Vec<PrivateKeyDer<'static>>,
-    mut certificates: Vec<CertificateDer<'static>>,
+    certificates: Vec<CertificateDer<'static>>,
 ) -> Store {
     let mut names = chain::Aliases::default();
     let mut entries = Vec::new();
     let has_keys = !keys.is_empty();
-    let mut in_chains: Vec<CertificateDer<'static>> = Vec::new();
+    let pool = chain::Pool::new(&certificates);
     for key in keys {
         // The first certificate of a file is by custom the own one; if the key is another's, that is said later.
-        let own = chain::own_certificate(&key, &certificates).or_else(|| certificates.first());
-        let chain = own.map_or_else(Vec::new, |own| chain::order(own, &certificates).chain);
-        in_chains.extend(chain.iter().cloned());
+        let own = pool.own(&key).first().copied().unwrap_or(0);
+        let chain = pool.chain(own, None);
         entries.push(Entry {
             alias: names.unique(None),
             content: Content::Key { key, chain },
         });
     }
-    if !has_keys {
-        entries.extend(certificates.drain(..).map(|certificate| Entry {
+    let loose = if has_keys {
+        let chains = entries.iter().filter_map(|entry| match &entry.content {
+            Content::Key { chain, .. } => Some(chain),
+            Content::Certificate(_) => None,
+        });
+        chain::outside(&certificates, chains)
+    } else {
+        entries.extend(certificates.into_iter().map(|certificate| Entry {
             alias: names.unique(None),
             content: Content::Certificate(certificate),
         }));
-    }
-    certificates.retain(|certificate| !in_chains.contains(certificate));
+        Vec::new()
+    };
     Store {
         format: Format::Pem,
         entries,
-        loose: certificates,
+        loose,
         remarks: Vec::new(),
     }
 }
 
+/// The private key of a block, if it is of a kind that holds one; `index` counts those before it.
 fn private_key(
     block: &Pem,
     passwords: &Passwords<'_>,
+    index: usize,
+    work: &mut Work,
 ) -> Result<Option<PrivateKeyDer<'static>>, OpenError> {
     let bytes = || block.contents().to_vec();
     if block.headers().get("Proc-Type").is_some() {
@@ -177,7 +194,7 @@ fn private_key(
         "PRIVATE KEY" => PrivateKeyDer::Pkcs8(bytes().into()),
         "RSA PRIVATE KEY" => PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(bytes())),
         "EC PRIVATE KEY" => PrivateKeyDer::Sec1(PrivateSec1KeyDer::from(bytes())),
-        "ENCRYPTED PRIVATE KEY" => decrypt(block.contents(), passwords)?,
+        "ENCRYPTED PRIVATE KEY" => decrypt(block.contents(), passwords, index, work)?,
         "DSA PRIVATE KEY" => return Err(OpenError::Unsupported("a DSA key".to_owned())),
         "OPENSSH PRIVATE KEY" => {
             return Err(OpenError::Unsupported("an OpenSSH key".to_owned()));
@@ -186,16 +203,26 @@ fn private_key(
     }))
 }
 
-fn decrypt(bytes: &[u8], passwords: &Passwords<'_>) -> Result<PrivateKeyDer<'static>, OpenError> {
+fn decrypt(
+    bytes: &[u8],
+    passwords: &Passwords<'_>,
+    index: usize,
+    work: &mut Work,
+) -> Result<PrivateKeyDer<'static>, OpenError> {
     let info = Reader::new(bytes).expect(SEQUENCE)?;
-    let mut work = Work::new();
     for password in passwords.key.into_iter().chain([passwords.store]) {
         for spelling in crypto::spellings(password) {
-            match pkcs12::private_key(&info, &spelling, &mut work) {
+            match pkcs12::private_key(&info, &spelling, work) {
                 Err(OpenError::WrongPassword) => {}
                 other => return other,
             }
         }
     }
-    Err(OpenError::WrongPassword)
+    // A PEM file has no password, only its keys have: the setting that says so is the one to blame.
+    Err(match passwords.key {
+        None => OpenError::WrongPassword,
+        Some(_) => OpenError::WrongKeyPassword {
+            alias: (index + 1).to_string(),
+        },
+    })
 }

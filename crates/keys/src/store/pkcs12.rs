@@ -5,7 +5,9 @@ use super::ber::{
 };
 use super::crypto::{self, Passwords, Spelling, Work};
 use super::{Content, Entry, Format, OpenError, Store, chain, oid};
+use crate::facts::printable;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use std::collections::{HashMap, HashSet};
 
 /// Bags inside bags at most; nobody nests them at all.
 const NESTING_MAX: usize = 4;
@@ -84,6 +86,7 @@ struct Bags {
     keys: Vec<KeyBag>,
     certificates: Vec<CertificateBag>,
     remarks: Vec<String>,
+    count: chain::Count,
 }
 
 struct KeyBag {
@@ -156,6 +159,10 @@ impl Opener<'_> {
             let kind = bag.expect(OID)?.content;
             let value = bag.expect(CONTEXT_0)?.reader().next()?;
             let attributes = attributes(&mut bag)?;
+            bags.count.entry()?;
+            if kind == oid::KEY_BAG || kind == oid::SHROUDED_KEY_BAG {
+                bags.count.key()?;
+            }
             match kind {
                 oid::KEY_BAG => bags.keys.push(KeyBag {
                     attributes,
@@ -208,7 +215,7 @@ impl Opener<'_> {
         }
         let alias = attributes.friendly_name.clone();
         Err(OpenError::WrongKeyPassword {
-            alias: alias.unwrap_or_else(|| (index + 1).to_string()),
+            alias: alias.map_or_else(|| (index + 1).to_string(), |alias| printable(&alias)),
         })
     }
 }
@@ -276,20 +283,21 @@ impl Bags {
         }
     }
 
-    /// Brings keys and certificates together: by local key id, failing that by public key; the issuers by name.
+    /// Brings keys and certificates together: by public key, and by local key id
+    /// where several certificates are for one key or none is; the issuers by name and signature.
     fn into_store(self) -> Store {
         let Self {
             keys,
-            mut certificates,
+            certificates: bags,
             remarks,
+            ..
         } = self;
         // A certificate that stands twice counts once, as trusted if it is so anywhere.
-        let mut unique: Vec<CertificateBag> = Vec::new();
-        for bag in certificates.drain(..) {
-            match unique
-                .iter_mut()
-                .find(|seen| seen.certificate == bag.certificate)
-            {
+        let mut certificates: Vec<CertificateBag> = Vec::new();
+        let mut places: HashMap<CertificateDer<'static>, usize> = HashMap::new();
+        for bag in bags {
+            let seen = places.get(&bag.certificate);
+            match seen.and_then(|&at| certificates.get_mut(at)) {
                 Some(seen) if bag.attributes.trusted && !seen.attributes.trusted => {
                     seen.attributes.trusted = true;
                     seen.attributes.friendly_name = bag.attributes.friendly_name;
@@ -298,29 +306,40 @@ impl Bags {
                     let id = &mut seen.attributes.local_key_id;
                     *id = id.take().or(bag.attributes.local_key_id);
                 }
-                None => unique.push(bag),
+                None => {
+                    places.insert(bag.certificate.clone(), certificates.len());
+                    certificates.push(bag);
+                }
             }
         }
-        let certificates = unique;
-        let pool: Vec<CertificateDer<'static>> = certificates
-            .iter()
-            .map(|bag| bag.certificate.clone())
-            .collect();
+        // Each stands once in both, so they have the same places.
+        let pool = chain::Pool::new(certificates.iter().map(|bag| &bag.certificate));
+        let mut by_id: HashMap<&[u8], usize> = HashMap::new();
+        for (at, bag) in certificates.iter().enumerate() {
+            if let Some(id) = &bag.attributes.local_key_id {
+                by_id.entry(id).or_insert(at);
+            }
+        }
 
         let has_keys = !keys.is_empty();
         let mut names = chain::Aliases::default();
         let mut entries = Vec::new();
-        let mut in_chains: Vec<CertificateDer<'static>> = Vec::new();
+        let mut in_chains: HashSet<CertificateDer<'static>> = HashSet::new();
         for KeyBag { attributes, key } in keys {
-            let by_id = certificates.iter().filter(|bag| {
-                attributes.local_key_id.is_some()
-                    && bag.attributes.local_key_id == attributes.local_key_id
-            });
-            let by_id: Vec<_> = by_id.map(|bag| bag.certificate.clone()).collect();
-            let own = chain::own_certificate(&key, &by_id)
-                .or_else(|| by_id.first())
-                .or_else(|| chain::own_certificate(&key, &pool));
-            let chain = own.map_or_else(Vec::new, |own| chain::order(own, &pool).chain);
+            let id = attributes.local_key_id.as_ref();
+            let has_id = |at: &usize| {
+                let bag = certificates.get(*at);
+                id.is_some() && bag.and_then(|bag| bag.attributes.local_key_id.as_ref()) == id
+            };
+            // A certificate that only says that it belongs to the key is shown with it in the message about that.
+            let for_key = pool.own(&key);
+            let own = for_key
+                .iter()
+                .copied()
+                .find(has_id)
+                .or_else(|| for_key.first().copied())
+                .or_else(|| by_id.get(id?.as_slice()).copied());
+            let chain = own.map_or_else(Vec::new, |own| pool.chain(own, None));
             in_chains.extend(chain.iter().cloned());
             entries.push(Entry {
                 alias: names.unique(attributes.friendly_name),
