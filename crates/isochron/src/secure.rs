@@ -227,8 +227,7 @@ fn take_out(line: &Removable) -> io::Result<bool> {
     // A link is followed, so that the file it names is replaced and not the link.
     let path = line.path.canonicalize()?;
     let bytes = fs::read(&path)?;
-    let without =
-        config::without_setting(&bytes, line.section, &line.name, line.value.expose());
+    let without = config::without_setting(&bytes, line.section, &line.name, line.value.expose());
     if without == bytes {
         return Ok(false);
     }
