@@ -6,6 +6,7 @@
 
 use crate::tls::Handshake;
 use keys::facts::Facts;
+use rustix::net::SendFlags;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic,
@@ -159,6 +160,7 @@ impl AsyncWrite for Stream {
         let Self { socket, layer } = self.get_mut();
         if let Layer::Tls(tls) = layer {
             tls.queue_close_notify();
+            tls.send_before_the_end(socket);
             ready!(tls.poll_flush(socket, cx))?;
         }
         Pin::new(socket).poll_shutdown(cx)
@@ -431,6 +433,18 @@ impl Tls {
         // The buffer goes too: at rest nothing is held.
         self.outgoing = Vec::new();
         Poll::Ready(Ok(()))
+    }
+
+    /// Gives the kernel what waits, to be kept until the end of the stream follows: one packet carries both. What it
+    /// does not take now is flushed as ever.
+    fn send_before_the_end(&mut self, socket: &TcpStream) {
+        if self.outgoing.is_empty() {
+            return;
+        }
+        let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+        if let Ok(sent) = rustix::net::send(socket, &self.outgoing, flags) {
+            self.outgoing.drain(..sent);
+        }
     }
 
     /// A connection that cannot say its end any more ends without.
