@@ -9,9 +9,8 @@ use keys::stash::{self, Removable};
 use keys::{Identity, Material, Role};
 use rustls::ServerConfig;
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -224,30 +223,12 @@ fn keep_stashes(config: &Config) -> Result<Vec<Note>, Faults> {
 /// Rewrites the file without the line, whole or not at all, for the same people to read. `false` if the line is not
 /// there any more, or gives another value.
 fn take_out(line: &Removable) -> io::Result<bool> {
-    // A link is followed, so that the file it names is replaced and not the link.
-    let path = line.path.canonicalize()?;
-    let bytes = fs::read(&path)?;
+    let bytes = fs::read(&line.path)?;
     let without = config::without_setting(&bytes, line.section, &line.name, line.value.expose());
     if without == bytes {
         return Ok(false);
     }
-    let unfinished = path.with_extension("ini.new");
-    let write = || {
-        let _ = fs::remove_file(&unfinished);
-        let mode = fs::metadata(&path)?.permissions();
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&unfinished)?;
-        file.write_all(&without)?;
-        file.set_permissions(mode)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &path)
-    };
-    write().map(|()| true).inspect_err(|_| {
-        let _ = fs::remove_file(&unfinished);
-    })
+    keys::files::write_secret(&line.path, &without).map(|()| true)
 }
 
 /// What the scope's settings name. None of the stores is asked for here: the front door makes a certificate of
