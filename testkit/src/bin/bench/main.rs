@@ -126,6 +126,10 @@ impl Bench {
             let most = server::CAPACITY;
             bail!("--sessions takes an even number from {SESSIONS_MIN} to {most}, not {sessions}");
         }
+        // Linking it takes minutes, so not for those who want something else.
+        let with_front_door = options.only.is_empty()
+            || options.only.contains(&Phase::Tls)
+            || options.only.contains(&Phase::Bulk);
         let bench = Self {
             sessions,
             cold: if options.cold_full {
@@ -135,7 +139,7 @@ impl Bench {
             },
             short: options.short,
             only: options.only,
-            programs: Programs::build()?,
+            programs: Programs::build(with_front_door)?,
             folder: root().join("target/bench-data"),
             tls: whatever_the_certificate()?,
             epoch: Instant::now(),
@@ -262,7 +266,7 @@ struct Programs {
 
 impl Programs {
     /// The server is there already; the others are built here, because cargo builds only what it is asked to run.
-    fn build() -> Result<Self> {
+    fn build(with_front_door: bool) -> Result<Self> {
         let release = root().join("target/release");
         let isochron = release.join("isochron");
         if !isochron.exists() {
@@ -272,7 +276,9 @@ impl Programs {
             );
         }
         cargo_build("--package isochron-testkit --bin floor --bin floor_copy")?;
-        cargo_build("--package isochron --example front_door")?;
+        if with_front_door {
+            cargo_build("--package isochron --example front_door")?;
+        }
         Ok(Self {
             floor: release.join("floor"),
             floor_copy: release.join("floor_copy"),
