@@ -31,6 +31,14 @@ use webpki::{EndEntityCert, KeyUsage, VerifiedPath, anchor_from_trusted_cert};
 /// The TLS library verifies no signature of a shorter RSA key, whatever the level.
 const RSA_BITS_MIN: usize = 2048;
 
+/// Certificates that may come with a peer's own. webpki reads each again for every step of every path, and those that
+/// lead nowhere are not in its budget: the 400 that fit into a handshake keep it busy for seconds. Real chains have one
+/// to three.
+pub const INTERMEDIATES_MAX: usize = 6;
+/// Of these, the ones with the same subject: every order of them is a path. An issuer that was renewed, or signed by two
+/// others, has two.
+pub const SAME_SUBJECT_MAX: usize = 2;
+
 /// On which end of the connection the peer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
@@ -130,7 +138,7 @@ impl Trust {
         dialled: Option<&str>,
     ) -> Result<Vec<String>, Refusal> {
         let facts = Facts::of(leaf).map_err(|error| self.names.unreadable(&error.to_string()))?;
-        self.check_certificate(peer, leaf, &facts, intermediates, now)
+        self.check_certificate(peer, leaf, &facts, intermediates, now, dialled)
             .and_then(|mut warnings| {
                 self.check_names(peer, &facts, dialled, &mut warnings)?;
                 Ok(warnings)
@@ -145,7 +153,12 @@ impl Trust {
         facts: &Facts,
         intermediates: &[CertificateDer<'_>],
         now: SystemTime,
+        dialled: Option<&str>,
     ) -> Result<Vec<String>, Refusal> {
+        if intermediates.len() > INTERMEDIATES_MAX {
+            let count = intermediates.len();
+            return Err(self.names.too_many_issuers(count, INTERMEDIATES_MAX));
+        }
         if let KeyKind::Rsa(bits) = facts.key
             && bits < RSA_BITS_MIN
         {
@@ -154,7 +167,7 @@ impl Trust {
         if self.pins.iter().any(|pin| pin == leaf) {
             return self.check_pinned(peer, facts, now);
         }
-        self.check_path(peer, leaf, facts, intermediates, now)
+        self.check_path(peer, leaf, facts, intermediates, now, dialled)
     }
 
     /// A certificate that lies in the trust store itself.
@@ -199,7 +212,11 @@ impl Trust {
         facts: &Facts,
         intermediates: &[CertificateDer<'_>],
         now: SystemTime,
+        dialled: Option<&str>,
     ) -> Result<Vec<String>, Refusal> {
+        if has_crowd(intermediates) {
+            return Err(self.names.crowded(SAME_SUBJECT_MAX));
+        }
         let refused = |error| self.names.webpki(&error, peer, facts, intermediates);
         let certificate = EndEntityCert::try_from(leaf).map_err(refused)?;
         let usage = match peer {
@@ -210,7 +227,12 @@ impl Trust {
         // What we found wrong with paths that webpki would take, and with the one that it took nothing.
         let found = RefCell::new(Ok(Vec::new()));
         let check = |path: &VerifiedPath<'_>| {
-            let result = self.check_found_path(path, facts, now);
+            let result = self
+                .check_found_path(path, facts, now)
+                .and_then(|(chain, warnings)| {
+                    self.check_limits(peer, facts, &chain, dialled)?;
+                    Ok(warnings)
+                });
             let usable = result.is_ok();
             *found.borrow_mut() = result;
             if usable {
@@ -236,13 +258,14 @@ impl Trust {
         }
     }
 
-    /// What webpki does not look at: the anchor, and the level of every certificate.
+    /// What webpki does not look at: the anchor, who may sign, and the level of every certificate. The answer is the
+    /// whole path, and warnings.
     fn check_found_path(
         &self,
         path: &VerifiedPath<'_>,
         leaf: &Facts,
         now: SystemTime,
-    ) -> Result<Vec<String>, Refusal> {
+    ) -> Result<(Vec<Facts>, Vec<String>), Refusal> {
         let anchor = self
             .anchors
             .iter()
@@ -252,27 +275,59 @@ impl Trust {
         };
         let mut chain = vec![leaf.clone()];
         for intermediate in path.intermediate_certificates() {
-            let facts = Facts::of(&intermediate.der());
-            chain.push(facts.map_err(|error| self.names.unreadable(&error.to_string()))?);
+            let facts = Facts::of(&intermediate.der())
+                .map_err(|error| self.names.unreadable(&error.to_string()))?;
+            if !may_sign(&facts) {
+                return Err(self.names.no_signer(&facts));
+            }
+            chain.push(facts);
         }
         self.names
             .dates(anchor, now, &format!("its issuer {}", anchor.subject))?;
-        let may_sign = anchor
-            .key_usage
-            .is_none_or(|usage| usage.certificate_signing);
         match anchor.basic_constraints {
-            Some(true) if may_sign => {}
-            None if may_sign && self.pkix => {}
-            None if may_sign => return Err(self.names.signer_without_constraints(anchor)),
+            Some(true) if may_sign(anchor) => {}
+            None if may_sign(anchor) && self.pkix => {}
+            None if may_sign(anchor) => return Err(self.names.signer_without_constraints(anchor)),
             _ => return Err(self.names.no_signer(anchor)),
         }
         self.floor
             .check_key(anchor)
             .map_err(|problem| self.names.level_of_issuer(anchor, &problem))?;
-        check_chain(self.floor, &chain).map_err(|(index, problem)| match chain.get(index) {
-            Some(issuer) if index > 0 => self.names.level_of_issuer(issuer, &problem),
-            _ => self.names.level(&problem),
-        })
+        let warnings =
+            check_chain(self.floor, &chain).map_err(|(index, problem)| match chain.get(index) {
+                Some(issuer) if index > 0 => self.names.level_of_issuer(issuer, &problem),
+                _ => self.names.level(&problem),
+            })?;
+        chain.push(anchor.clone());
+        Ok((chain, warnings))
+    }
+
+    /// An issuer that signs for certain names only is held to it by webpki for alternative names. A common name is none
+    /// of those, so below such an issuer it does not count.
+    fn check_limits(
+        &self,
+        peer: Peer,
+        leaf: &Facts,
+        path: &[Facts],
+        dialled: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let limiting = path.iter().skip(1).find(|issuer| issuer.name_constraints);
+        let Some(issuer) = limiting.filter(|_| leaf.dns_names.is_empty()) else {
+            return Ok(());
+        };
+        let without_common_name = Facts {
+            common_name: None,
+            ..leaf.clone()
+        };
+        let counts = |facts| {
+            self.check_names(peer, facts, dialled, &mut Vec::new())
+                .is_ok()
+        };
+        // One that matches nothing in any case is refused for that, with its names.
+        if counts(leaf) && !counts(&without_common_name) {
+            return Err(self.names.limited_names(issuer));
+        }
+        Ok(())
     }
 
     fn check_names(
@@ -285,12 +340,12 @@ impl Trust {
         if let Some(own) = &self.mirror
             && !own.iter().any(|own| hosts::mirrors(own, facts))
         {
-            return Err(self.names.not_mirrored(facts));
+            return Err(self.names.not_mirrored(peer, facts));
         }
         match (&self.trusted_hosts, peer, dialled) {
             (Some(list), ..) => {
                 if !hosts::matches(list, facts) {
-                    return Err(self.names.not_listed(facts));
+                    return Err(self.names.not_listed(peer, facts));
                 }
             }
             (None, Peer::Server, Some(host)) if self.host_check => {
@@ -309,6 +364,27 @@ impl Trust {
         }
         Ok(())
     }
+}
+
+/// More than [`SAME_SUBJECT_MAX`] have the same subject.
+fn has_crowd(intermediates: &[CertificateDer<'_>]) -> bool {
+    // What webpki cannot read is on no path.
+    let read: Vec<_> = intermediates
+        .iter()
+        .filter_map(|der| EndEntityCert::try_from(der).ok())
+        .collect();
+    let namesakes = |one: &EndEntityCert<'_>| {
+        let same = read.iter().filter(|other| other.subject() == one.subject());
+        same.count()
+    };
+    read.iter().any(|one| namesakes(one) > SAME_SUBJECT_MAX)
+}
+
+/// Its key usage, if it has one, allows it to sign certificates. webpki does not look at it.
+fn may_sign(issuer: &Facts) -> bool {
+    issuer
+        .key_usage
+        .is_none_or(|usage| usage.certificate_signing)
 }
 
 /// The sentence for a certificate outside its dates, or nothing.

@@ -1,5 +1,8 @@
 //! [`Trust`] in the two forms in which rustls asks for it.
 
+#[cfg(test)]
+mod tests;
+
 use super::{Peer, Refusal, Trust};
 use crate::facts::Facts;
 use config::ClientAuth;

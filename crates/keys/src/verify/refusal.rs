@@ -1,14 +1,17 @@
 //! Why a peer's certificate is refused, in a sentence, with the setting that would change it.
 
 use super::{Peer, outside_dates};
-use crate::facts::Facts;
+use crate::facts::{Facts, cut};
 use config::TlsSettings;
 use rustls::pki_types::CertificateDer;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// Names of a certificate that a sentence lists.
+const NAMES_SHOWN_MAX: usize = 5;
+
 /// A refused certificate.
 ///
-/// `Display` leaves out whose certificate it was: a client's may name a person.
+/// `Display` leaves out whose certificate it was, and a client's names: they may be a person's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the peer's certificate is refused: {problem}; {mend}")]
 pub struct Refusal {
@@ -16,6 +19,8 @@ pub struct Refusal {
     pub why: Why,
     /// Whose certificate it was, if it could be read.
     pub subject: Option<String>,
+    /// The names that were compared in vain, if that was the reason.
+    pub names: Option<String>,
     /// What is wrong, with the certificate as "it".
     pub problem: String,
     /// What to do about it, with the setting's name.
@@ -41,11 +46,13 @@ pub enum Why {
     WrongPurpose,
     /// One of its issuers may not sign certificates.
     WrongSigner,
+    /// More certificates came with it than are looked at.
+    TooManyIssuers,
 }
 
 impl Why {
     /// Every kind, so that metrics can start at zero.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Unreadable,
         Self::Untrusted,
         Self::Expired,
@@ -54,6 +61,7 @@ impl Why {
         Self::WrongName,
         Self::WrongPurpose,
         Self::WrongSigner,
+        Self::TooManyIssuers,
     ];
 
     /// The kind as it stands in metrics.
@@ -68,6 +76,7 @@ impl Why {
             Self::WrongName => "certificate_wrong_name",
             Self::WrongPurpose => "certificate_wrong_purpose",
             Self::WrongSigner => "certificate_wrong_signer",
+            Self::TooManyIssuers => "certificate_too_many_issuers",
         }
     }
 }
@@ -122,6 +131,24 @@ impl Settings {
             host_check: settings.host_check.name.clone(),
             pkix: settings.pkix.name.clone(),
         }
+    }
+
+    pub(super) fn too_many_issuers(&self, count: usize, max: usize) -> Refusal {
+        refusal(
+            Why::TooManyIssuers,
+            format!("{count} certificates come with it, and no more than {max} are looked at"),
+            "let the peer send its own certificate and those of its issuers only".to_owned(),
+        )
+    }
+
+    pub(super) fn crowded(&self, max: usize) -> Refusal {
+        refusal(
+            Why::TooManyIssuers,
+            format!(
+                "more than {max} of the certificates that come with it are for the same issuer"
+            ),
+            "let the peer send those of its own issuers only".to_owned(),
+        )
     }
 
     pub(super) fn unreadable(&self, problem: &str) -> Refusal {
@@ -186,40 +213,49 @@ impl Settings {
         )
     }
 
-    pub(super) fn no_signer(&self, anchor: &Facts) -> Refusal {
+    pub(super) fn no_signer(&self, issuer: &Facts) -> Refusal {
         refusal(
             Why::WrongSigner,
-            format!("its issuer {} may not sign certificates", anchor.subject),
+            format!("its issuer {} may not sign certificates", issuer.subject),
             self.trust_it(),
         )
     }
 
-    pub(super) fn not_listed(&self, facts: &Facts) -> Refusal {
+    pub(super) fn limited_names(&self, issuer: &Facts) -> Refusal {
         refusal(
             Why::WrongName,
             format!(
-                "its names ({}) match no entry of {}",
-                names(facts),
-                self.trusted_hosts
+                "its issuer {} signs for certain names only (Name Constraints), so a common name does not count, and it \
+                 has no subjectAltName with the name of a host",
+                issuer.subject
             ),
-            format!("add one of them to {}", self.trusted_hosts),
+            format!(
+                "have it issued anew with its names, or put it into {} to trust it as it is",
+                self.trust_store
+            ),
         )
     }
 
-    pub(super) fn not_mirrored(&self, facts: &Facts) -> Refusal {
-        refusal(
-            Why::WrongName,
-            format!(
-                "it has none of our own certificate's names, but {}",
-                names(facts)
-            ),
-            format!("change {}", self.mirror),
-        )
+    pub(super) fn not_listed(&self, peer: Peer, facts: &Facts) -> Refusal {
+        let list = &self.trusted_hosts;
+        let problem = match peer {
+            Peer::Client => format!("none of its names matches an entry of {list}"),
+            Peer::Server => format!("its names ({}) match no entry of {list}", names(facts)),
+        };
+        wrong_name(facts, problem, format!("add one of them to {list}"))
+    }
+
+    pub(super) fn not_mirrored(&self, peer: Peer, facts: &Facts) -> Refusal {
+        let mut problem = "it has none of our own certificate's names".to_owned();
+        if peer == Peer::Server {
+            problem += &format!(", but {}", names(facts));
+        }
+        wrong_name(facts, problem, format!("change {}", self.mirror))
     }
 
     pub(super) fn other_host(&self, facts: &Facts, host: &str) -> Refusal {
-        refusal(
-            Why::WrongName,
+        wrong_name(
+            facts,
             format!("it is not for {host}, but for {}", names(facts)),
             format!(
                 "connect to one of its names, or write the wanted one into {}; {}=0 turns this check off",
@@ -328,8 +364,16 @@ fn refusal(why: Why, problem: String, mend: String) -> Refusal {
     Refusal {
         why,
         subject: None,
+        names: None,
         problem,
         mend,
+    }
+}
+
+fn wrong_name(facts: &Facts, problem: String, mend: String) -> Refusal {
+    Refusal {
+        names: Some(names(facts)),
+        ..refusal(Why::WrongName, problem, mend)
     }
 }
 
@@ -341,19 +385,21 @@ fn renew(why: Why) -> String {
     .to_owned()
 }
 
-/// The names that a certificate was compared by.
+/// The names that a certificate was compared by, the first ones only.
 fn names(facts: &Facts) -> String {
     let addresses = facts.ip_addresses.iter().map(ToString::to_string);
-    let names: Vec<String> = facts
-        .host_names()
+    let hosts = facts.host_names();
+    let shown: Vec<String> = hosts
         .iter()
-        .cloned()
+        .map(|name| cut(name))
         .chain(addresses)
+        .take(NAMES_SHOWN_MAX)
         .collect();
-    if names.is_empty() {
-        "no name".to_owned()
-    } else {
-        names.join(", ")
+    let more = hosts.len() + facts.ip_addresses.len() - shown.len();
+    match (shown.is_empty(), more) {
+        (true, _) => "no name".to_owned(),
+        (false, 0) => shown.join(", "),
+        (false, more) => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

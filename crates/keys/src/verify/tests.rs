@@ -4,19 +4,28 @@
 use super::*;
 use config::{IniFile, Sources};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, SanType,
 };
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn now() -> SystemTime {
+pub(super) fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + DAY * 365 * 56
 }
 
 /// The rules of the directory's scope with these settings.
 fn trust_with(settings: &str, trusted: &[&Made], own: &[&Made]) -> Trust {
+    let der = |made: &[&Made]| made.iter().map(|made| made.der.clone()).collect::<Vec<_>>();
+    trust_in(settings, &der(trusted), &der(own))
+}
+
+pub(super) fn trust_in(
+    settings: &str,
+    trusted: &[CertificateDer<'static>],
+    own: &[CertificateDer<'static>],
+) -> Trust {
     let ini = IniFile {
         path: "sametime.ini".into(),
         bytes: format!("[Config]\n{settings}").into_bytes(),
@@ -26,15 +35,14 @@ fn trust_with(settings: &str, trusted: &[&Made], own: &[&Made]) -> Trust {
         ..Sources::default()
     };
     let (config, _) = config::load(sources).unwrap();
-    let der = |made: &[&Made]| made.iter().map(|made| made.der.clone()).collect::<Vec<_>>();
-    let (trust, unusable) = Trust::new(&config.tls.ldap, &der(trusted), &der(own));
+    let (trust, unusable) = Trust::new(&config.tls.ldap, trusted, own);
     assert_eq!(unusable, Vec::<String>::new());
     trust
 }
 
 /// A certificate with its key, so that it can sign others.
-struct Made {
-    der: CertificateDer<'static>,
+pub(super) struct Made {
+    pub(super) der: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -442,6 +450,136 @@ fn a_client_is_compared_with_the_list_and_with_nothing_else() {
 }
 
 #[test]
+fn a_chain_is_looked_at_only_up_to_a_length() {
+    let root = self_signed(ca("root"));
+    let middle = root.sign(ca("middle"));
+    let leaf = middle.sign(host("ldap.example.com"));
+    let trust = trust_with("", &[&root], &[]);
+    let others: Vec<Made> = (0..INTERMEDIATES_MAX)
+        .map(|n| root.sign(ca(&format!("other {n}"))))
+        .collect();
+    let mut chain: Vec<&Made> = others.iter().skip(1).chain([&middle]).collect();
+    accepted(&trust, &leaf, &chain);
+    chain.push(&others[0]);
+    let says = "7 certificates come with it, and no more than 6 are looked at";
+    refused(&trust, &leaf, &chain, Why::TooManyIssuers, says);
+    // Nor are they looked at to say who is missing, and a client gets no further than a server.
+    let chain: Vec<_> = chain.iter().map(|made| made.der.clone()).collect();
+    let nobody = trust_with("", &[&self_signed(ca("other"))], &[]);
+    let refusal = nobody.check(Peer::Client, &leaf.der, &chain, now(), None);
+    assert_eq!(refusal.unwrap_err().why, Why::TooManyIssuers);
+}
+
+/// Six with one name could be put into 1956 orders.
+#[test]
+fn of_issuers_with_the_same_name_only_some_are_tried() {
+    let root = self_signed(ca("root"));
+    let mut same = Vec::new();
+    same.resize_with(SAME_SUBJECT_MAX + 1, || root.sign(ca("middle")));
+    let leaf = same[1].sign(host("ldap.example.com"));
+    let trust = trust_with("", &[&root], &[]);
+    accepted(&trust, &leaf, &[&same[0], &same[1]]);
+    let chain: Vec<&Made> = same.iter().collect();
+    let says = "more than 2 of the certificates that come with it are for the same issuer";
+    refused(&trust, &leaf, &chain, Why::TooManyIssuers, says);
+    accepted(&trust_with("", &[&leaf], &[]), &leaf, &chain);
+}
+
+#[test]
+fn an_intermediate_whose_key_usage_forbids_it_signs_nothing() {
+    let root = self_signed(ca("root"));
+    let trust = trust_with("", &[&root], &[]);
+    let chain_of = |usages: Vec<KeyUsagePurpose>| {
+        let mut params = ca("middle");
+        params.key_usages = usages;
+        let middle = root.sign(params);
+        let leaf = middle.sign(host("ldap.example.com"));
+        (middle, leaf)
+    };
+    let (middle, leaf) = chain_of(vec![KeyUsagePurpose::CrlSign]);
+    let says = "its issuer CN=middle may not sign certificates";
+    refused(&trust, &leaf, &[&middle], Why::WrongSigner, says);
+    for usages in [vec![], vec![KeyUsagePurpose::KeyCertSign]] {
+        let (middle, leaf) = chain_of(usages);
+        accepted(&trust, &leaf, &[&middle]);
+    }
+}
+
+#[test]
+fn below_an_issuer_that_limits_names_a_common_name_does_not_count() {
+    let limited = |name| {
+        let mut params = ca(name);
+        params.name_constraints = Some(NameConstraints {
+            permitted_subtrees: vec![GeneralSubtree::DnsName("branch.example.com".to_owned())],
+            excluded_subtrees: vec![],
+        });
+        params
+    };
+    let root = self_signed(ca("root"));
+    let middle = root.sign(limited("limited"));
+    let top = self_signed(limited("limited"));
+    let says = "its issuer CN=limited signs for certain names only (Name Constraints), so a common name does not count";
+    for (store, signer, chain) in [(&root, &middle, vec![&middle]), (&top, &top, vec![])] {
+        let leaf = signer.sign(params("ldap.example.com"));
+        let trust = trust_with("", &[store], &[]);
+        refused(&trust, &leaf, &chain, Why::WrongName, says);
+        // Where no name is asked for, none counts; and the certificate itself may be trusted as it is.
+        let open = trust_with("STLDAP_TLS_HOST_CHECK=0", &[store], &[]);
+        accepted(&open, &leaf, &chain);
+        accepted(&trust_with("", &[&leaf], &[]), &leaf, &chain);
+        let listed = "STLDAP_TLS_TRUSTED_HOSTS=ldap.branch.example.com";
+        let proper = signer.sign(host("ldap.branch.example.com"));
+        accepted(&trust_with(listed, &[store], &[]), &proper, &chain);
+    }
+}
+
+#[test]
+fn a_clients_names_stand_beside_the_reason_and_a_servers_in_it() {
+    let root = self_signed(ca("root"));
+    let leaf = root.sign(host("jane.doe.example.com"));
+    let own = root.sign(host("mux.example.com"));
+    for settings in [
+        "STLDAP_TLS_TRUSTED_HOSTS=mux.example.com",
+        "STLDAP_TLS_MIRROR_TRUSTED_HOSTS=1",
+    ] {
+        let trust = trust_with(settings, &[&root], &[&own]);
+        let refused = |peer| {
+            let result = trust.check(peer, &leaf.der, &[], now(), Some("jane.doe.example.com"));
+            result.unwrap_err()
+        };
+        let (client, server) = (refused(Peer::Client), refused(Peer::Server));
+        assert_eq!(client.why, Why::WrongName);
+        assert!(!client.to_string().contains("jane.doe"), "{client}");
+        assert!(server.to_string().contains("jane.doe"), "{server}");
+        assert_eq!(client.names.as_deref(), Some("jane.doe.example.com"));
+    }
+}
+
+#[test]
+fn however_much_a_stranger_writes_into_a_certificate_the_sentence_is_short() {
+    let root = self_signed(ca("root"));
+    let mut names = host("a.example.com");
+    names.subject_alt_names = (0..100)
+        .map(|n| {
+            SanType::DnsName(
+                format!("{}{n}.example.com", "a".repeat(300))
+                    .try_into()
+                    .unwrap(),
+            )
+        })
+        .collect();
+    let trust = trust_with("", &[&root], &[]);
+    let refusal = check(&trust, &root.sign(names), &[]).unwrap_err();
+    assert_eq!(refusal.why, Why::WrongName);
+    assert!(refusal.to_string().len() < 2000, "{refusal}");
+    assert!(refusal.to_string().contains("and 95 more"), "{refusal}");
+    let long = self_signed(ca(&"issuer".repeat(10_000)));
+    let refusal = check(&trust, &long.sign(host("ldap.example.com")), &[]).unwrap_err();
+    assert_eq!(refusal.why, Why::Untrusted);
+    assert!(refusal.to_string().len() < 1000, "{refusal}");
+}
+
+#[test]
 fn a_name_only_in_the_subject_counts_and_is_warned_of() {
     let root = self_signed(ca("root"));
     let leaf = root.sign(params("ldap.example.com"));
@@ -509,7 +647,7 @@ fn public_key() -> Vec<u8> {
 
 /// A certificate of X.509 version 1 that names itself as its signer, which no library of ours makes. Its signature is
 /// another key's: nobody looks at it.
-fn version_1(common_name: &str, public_key: &[u8]) -> Made {
+pub(super) fn version_1(common_name: &str, public_key: &[u8]) -> Made {
     use rcgen::SigningKey;
     let key = KeyPair::generate().unwrap();
     let ecdsa = der(0x06, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02]);
