@@ -1,6 +1,7 @@
 //! What is wrong, and what is worth knowing.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError,
@@ -69,19 +70,51 @@ impl Fault {
 ///
 /// `Display` gives plain lines; [`Faults::render`] shows each fault with its source line and a caret. Only the faulty line itself is shown, never its neighbours, which may hold passwords.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Faults(pub(crate) Vec<Fault>);
+pub struct Faults {
+    faults: Vec<Fault>,
+    /// What was noted before the faults stopped the reading: a misspelt name often is the cause.
+    notes: Vec<Note>,
+}
 
 impl From<Vec<Fault>> for Faults {
     /// The faults that another room found, to be shown like those of settings.
     fn from(faults: Vec<Fault>) -> Self {
-        Self(faults)
+        Self::new(faults, Vec::new())
     }
 }
 
 impl Faults {
+    /// Faults with what was noted beside them. They are told once each, file by file in the order of the lines, so
+    /// that a person mends them from top to bottom.
+    pub(crate) fn new(all: Vec<Fault>, notes: Vec<Note>) -> Self {
+        let mut faults: Vec<Fault> = Vec::new();
+        for fault in all {
+            if !faults.contains(&fault) {
+                faults.push(fault);
+            }
+        }
+        faults.sort_by_key(|fault| match &fault.origin {
+            Origin::File { path, line } => (0, path.clone(), *line),
+            _ => (1, PathBuf::new(), 0),
+        });
+        Self { faults, notes }
+    }
+
+    /// These faults and those that another room found in the same settings.
+    #[must_use]
+    pub fn with(self, more: Vec<Fault>) -> Self {
+        Self::new(self.faults.into_iter().chain(more).collect(), self.notes)
+    }
+
+    /// What was noted beside the faults.
+    #[must_use]
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
     /// The faults, in the order in which they were met.
     pub fn iter(&self) -> impl Iterator<Item = &Fault> {
-        self.0.iter()
+        self.faults.iter()
     }
 
     /// The report for a terminal, with source lines and carets.
@@ -95,19 +128,21 @@ impl Faults {
         let handler = GraphicalReportHandler::new_themed(theme).with_wrap_lines(false);
         let mut text = self.heading() + "\n";
         let shown = self
-            .0
+            .faults
             .iter()
             .try_for_each(|fault| handler.render_report(&mut text, fault));
         // Writing to a string cannot fail; if it did, the plain lines say the same.
-        if shown.is_ok() {
-            text
-        } else {
-            self.to_string()
+        if shown.is_err() {
+            return self.to_string();
         }
+        for note in &self.notes {
+            text += &format!("  note: {note}\n");
+        }
+        text
     }
 
     fn heading(&self) -> String {
-        match self.0.len() {
+        match self.faults.len() {
             1 => "the configuration has a fault".to_owned(),
             count => format!("the configuration has {count} faults"),
         }
@@ -117,8 +152,11 @@ impl Faults {
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.heading())?;
-        for fault in &self.0 {
+        for fault in &self.faults {
             write!(f, "\n  {fault}; expected {}", fault.expected)?;
+        }
+        for note in &self.notes {
+            write!(f, "\n  note: {note}")?;
         }
         Ok(())
     }

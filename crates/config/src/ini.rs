@@ -41,7 +41,7 @@ impl IniFile {
                 path: path.to_owned(),
                 bytes,
             }),
-            Err(error) => Err(Faults(vec![Fault {
+            Err(error) => Err(Faults::from(vec![Fault {
                 setting: "configuration file".to_owned(),
                 origin: Origin::File {
                     path: path.to_owned(),

@@ -207,6 +207,13 @@ pub enum LogFormat {
     Json,
 }
 
+/// The TLS settings of the scopes that have no fault, of sources that [`load`] refuses: so that what is wrong with
+/// their stores is told together with the faults.
+#[must_use]
+pub fn sound_scopes(sources: &Sources) -> Vec<TlsSettings> {
+    tls::sound(&mut Loader::new(sources.clone()))
+}
+
 /// Merges the sources and checks every value.
 ///
 /// The notes are warnings: a name that nobody knows, a key given twice, a mode that somebody may not have meant.

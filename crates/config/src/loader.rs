@@ -1,7 +1,6 @@
 //! All sources as one set of values, and what was met on the way.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 use crate::fault::{Excerpt, printable};
 use crate::names::{Standing, is_secret, key_id, section_id, standing};
@@ -289,17 +288,10 @@ impl Loader {
     }
 
     /// The result, once everything was read.
-    ///
-    /// Faults come file by file in the order of the lines, so that a person mends them from top to bottom.
-    pub(crate) fn finish(mut self, config: Option<Config>) -> Result<(Config, Vec<Note>), Faults> {
-        let file = |fault: &Fault| match &fault.origin {
-            Origin::File { path, line } => (0, path.clone(), *line),
-            _ => (1, PathBuf::new(), 0),
-        };
-        self.faults.sort_by_key(file);
+    pub(crate) fn finish(self, config: Option<Config>) -> Result<(Config, Vec<Note>), Faults> {
         match config {
             Some(config) if self.faults.is_empty() => Ok((config, self.notes)),
-            _ => Err(Faults(self.faults)),
+            _ => Err(Faults::new(self.faults, self.notes)),
         }
     }
 }

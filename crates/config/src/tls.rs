@@ -13,7 +13,7 @@ use crate::scoped::{Scoped, Secret};
 use crate::settings::CONFIG;
 
 pub use advice::advice;
-pub(crate) use resolve::{in_force, scopes};
+pub(crate) use resolve::{in_force, scopes, sound};
 
 /// For which connections a TLS setting counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -20,7 +20,7 @@ use anyhow::anyhow;
 use clap::Parser;
 use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A server that is being restarted may find its predecessor still closing its files.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -71,7 +71,7 @@ fn try_serve(global: &Global, demo: bool) -> Result<(), Failure> {
     };
     let inputs = Inputs::new(global.config.as_deref(), &data);
     let sources = inputs.read().map_err(Failure::Faults)?;
-    let (config, notes) = config::load(sources.clone()).map_err(Failure::Faults)?;
+    let (config, notes) = secure::settings(&sources, SystemTime::now()).map_err(Failure::Faults)?;
     data.create()?;
     let Some(lock) = data.lock_within(LOCK_PATIENCE)? else {
         let path = data.path().display();

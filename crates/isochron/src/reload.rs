@@ -169,12 +169,12 @@ impl Reload {
     fn take(&mut self) -> Result<(), Faults> {
         let sources = self.inputs.read()?;
         refuse_emptied(&self.started.sources, &sources)?;
-        let (mut config, notes) = config::load(sources.clone())?;
+        let now = SystemTime::now();
+        let (mut config, notes) = secure::settings(&sources, now)?;
         config.mux.listeners.clone_from(&self.started.listeners);
         // Before the stores are read, and whether they are good or not: mending them is a change as well.
         self.watch
             .follow(watched(&self.inputs, &sources, &config, &self.data));
-        let now = SystemTime::now();
         let secured = secure_anew(&config, &self.data, &self.host, now, &self.certificates)?;
         for note in notes.iter().chain(&secured.notes) {
             tracing::warn!("{note}");

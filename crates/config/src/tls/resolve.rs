@@ -21,6 +21,14 @@ pub(crate) fn scopes(loader: &mut Loader) -> Option<TlsScopes> {
     })
 }
 
+/// The settings of the scopes that have no fault, for who wants to look at the stores of these as well.
+pub(crate) fn sound(loader: &mut Loader) -> Vec<TlsSettings> {
+    let scopes = Scope::ALL.into_iter();
+    scopes
+        .filter_map(|scope| settings(loader, scope).ok())
+        .collect()
+}
+
 fn settings(loader: &mut Loader, scope: Scope) -> Result<TlsSettings, Faulted> {
     // All values first, so that all faults are met; `?` on a missing one comes after.
     let key_store = store(loader, scope, &rows::KEY_STORE);

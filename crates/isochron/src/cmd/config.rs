@@ -35,11 +35,14 @@ pub(super) fn run(command: ConfigCommand, inputs: &Inputs, data: &Path) -> anyho
 
 /// What is said of a file that cannot be read or has faults is the same as at a start.
 fn check(inputs: &Inputs, data: &Path, json: bool) -> anyhow::Result<()> {
-    let found = inputs.read().and_then(|sources| examine(sources, data));
+    let found = inputs.read().and_then(|sources| examine(&sources, data));
     if json {
         let (faults, notes) = match &found {
             Ok(notes) => (Vec::new(), notes.iter().map(NoteRow::of).collect()),
-            Err(faults) => (faults.iter().map(FaultRow::of).collect(), Vec::new()),
+            Err(faults) => (
+                faults.iter().map(FaultRow::of).collect(),
+                faults.notes().iter().map(NoteRow::of).collect(),
+            ),
         };
         print_json(&CheckRow { faults, notes })?;
     }
@@ -52,9 +55,10 @@ fn check(inputs: &Inputs, data: &Path, json: bool) -> anyhow::Result<()> {
 }
 
 /// Everything that a start would look at, without starting.
-fn examine(sources: Sources, data: &Path) -> Result<Vec<Note>, Faults> {
-    let (config, mut notes) = config::load(sources)?;
-    let secured = secure::check(&config, data, &roles::host_name(), SystemTime::now())?;
+fn examine(sources: &Sources, data: &Path) -> Result<Vec<Note>, Faults> {
+    let now = SystemTime::now();
+    let (config, mut notes) = secure::settings(sources, now)?;
+    let secured = secure::check(&config, data, &roles::host_name(), now)?;
     notes.extend(secured.notes);
     notes.extend(config::advice(&config));
     Ok(notes)
