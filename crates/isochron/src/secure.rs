@@ -2,11 +2,11 @@
 //!
 //! Start, reload and `isochron config check` go through [`secure`], so that they agree on what is good.
 
-use config::{Accepts, Config, Fault, Faults, Note, Origin, Scope, TlsSettings};
+use config::{Accepts, Config, Fault, Faults, Note, Origin, Scope, Sources, TlsSettings};
 use keys::facts::Facts;
 use keys::self_signed::{self, Outcome};
 use keys::stash::{self, Removable};
-use keys::{Identity, Material, Role};
+use keys::{Identity, Loader, Material, Role};
 use rustls::ServerConfig;
 use std::fmt;
 use std::fs;
@@ -82,6 +82,23 @@ impl fmt::Display for StoreKind {
 pub(crate) fn takes_tls(config: &Config) -> bool {
     let mut listeners = config.mux.listeners.iter();
     listeners.any(|listen| listen.accepts != Accepts::Legacy)
+}
+
+/// Reads the settings; where they have faults, the stores that they name are looked at all the same, so that a
+/// person mends everything in one go.
+///
+/// # Errors
+/// All faults of settings and stores.
+pub(crate) fn settings(sources: &Sources, now: SystemTime) -> Result<(Config, Vec<Note>), Faults> {
+    config::load(sources.clone()).map_err(|faults| {
+        let mut loader = Loader::new(now);
+        let mut more = Vec::new();
+        for settings in config::sound_scopes(sources) {
+            more.extend(load(&settings, &mut loader).err().unwrap_or_default());
+            more.extend(net::tls::no_fips(&settings));
+        }
+        faults.with(more)
+    })
 }
 
 /// The files that [`secure`] reads or looks for.
@@ -176,8 +193,10 @@ fn load_all(
         notes: Vec::new(),
     };
     let mut faults: Vec<Fault> = Vec::new();
+    // Scopes share stores, and to open one takes its time.
+    let mut loader = Loader::new(now);
     for settings in config.tls.iter() {
-        if let Err(found) = secured.scope(config, settings, data, host, now, purpose) {
+        if let Err(found) = secured.scope(config, settings, &mut loader, data, host, purpose) {
             faults.extend(found);
         }
     }
@@ -233,10 +252,10 @@ fn take_out(line: &Removable) -> io::Result<bool> {
 
 /// What the scope's settings name. None of the stores is asked for here: the front door makes a certificate of
 /// its own, and whoever connects elsewhere says what it misses.
-fn load(settings: &TlsSettings, now: SystemTime) -> Result<Material, Vec<Fault>> {
+fn load(settings: &TlsSettings, loader: &mut Loader) -> Result<Material, Vec<Fault>> {
     match (&settings.key_store, &settings.trust_store) {
-        (Some(_), _) => keys::load(settings, Role::Server, now),
-        (None, Some(_)) => keys::load(settings, Role::Client, now),
+        (Some(_), _) => loader.load(settings, Role::Server),
+        (None, Some(_)) => loader.load(settings, Role::Client),
         (None, None) => Ok(Material {
             identities: Vec::new(),
             trusted: Vec::new(),
@@ -250,13 +269,13 @@ impl Secured {
         &mut self,
         config: &Config,
         settings: &TlsSettings,
+        loader: &mut Loader,
         data: &Path,
         host: &str,
-        now: SystemTime,
         purpose: For,
     ) -> Result<(), Vec<Fault>> {
         let fips = net::tls::no_fips(settings);
-        let mut material = match (load(settings, now), fips) {
+        let mut material = match (load(settings, loader), fips) {
             (Ok(material), None) => material,
             (Ok(_), Some(fault)) => return Err(vec![fault]),
             (Err(faults), fips) => return Err(faults.into_iter().chain(fips).collect()),
@@ -270,7 +289,7 @@ impl Secured {
             }
             None if is_door => {
                 let made = self
-                    .self_signed(data, host, now, purpose)
+                    .self_signed(data, host, loader.now(), purpose)
                     .map_err(|fault| vec![*fault])?;
                 material.identities.push(made);
                 format!(
