@@ -50,21 +50,30 @@ pub enum Role {
 /// # Errors
 /// As [`Loader::load`].
 pub fn load(settings: &TlsSettings, role: Role, now: SystemTime) -> Result<Material, Vec<Fault>> {
-    Loader::new().load(settings, role, now)
+    Loader::new(now).load(settings, role)
 }
 
 /// Loads the stores of several scopes. A store that several of them name is opened once; its key and certificates are
 /// kept in memory until the loader goes, so one is made for each load and dropped behind it.
-#[derive(Default)]
 pub struct Loader {
+    now: SystemTime,
     cache: opened::Cache,
 }
 
 impl Loader {
-    /// One that has opened nothing yet.
+    /// One that has opened nothing yet, for certificates that must be good `now`.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(now: SystemTime) -> Self {
+        Self {
+            now,
+            cache: opened::Cache::default(),
+        }
+    }
+
+    /// The time that certificates must be good at.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.now
     }
 
     /// Loads the stores of a scope. A store that is named is loaded and checked, whether the role needs it or not: a
@@ -72,12 +81,8 @@ impl Loader {
     ///
     /// # Errors
     /// Every fault, each with the setting, where it stands, the file and the cause; never a password.
-    pub fn load(
-        &mut self,
-        settings: &TlsSettings,
-        role: Role,
-        now: SystemTime,
-    ) -> Result<Material, Vec<Fault>> {
+    pub fn load(&mut self, settings: &TlsSettings, role: Role) -> Result<Material, Vec<Fault>> {
+        let now = self.now;
         let mut faults = Vec::new();
         let mut notes = Vec::new();
         let missing = match role {

@@ -9,6 +9,7 @@
 )]
 
 mod bad;
+mod chains;
 mod load;
 mod pki;
 mod tools;
