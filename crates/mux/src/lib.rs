@@ -235,14 +235,23 @@ impl Connection {
         }
     }
 
-    /// Counts a failure, and tells whose certificate was refused; the reason stands with the connection's end.
+    /// Counts a failure, and tells whose certificate was refused and what names were compared in vain; the reason stands
+    /// with the connection's end.
     fn handshake_failed(&self, error: &io::Error) {
         self.mux.metrics.handshake_failed(Reason::of(error));
-        let subject =
-            Failure::within(error).and_then(|failure| failure.refusal()?.subject.as_ref());
-        if let Some(subject) = subject {
-            let (conn, subject) = (self.conn, self.mux.pii.show(subject));
-            tracing::info!(conn, %subject, "client certificate refused");
+        let Some(refusal) = Failure::within(error).and_then(Failure::refusal) else {
+            return;
+        };
+        let (conn, pii) = (self.conn, self.mux.pii);
+        if let Some(subject) = &refusal.subject {
+            let subject = pii.show(subject);
+            match &refusal.names {
+                Some(names) => {
+                    let names = pii.show(names);
+                    tracing::info!(conn, %subject, %names, "client certificate refused");
+                }
+                None => tracing::info!(conn, %subject, "client certificate refused"),
+            }
         }
     }
 

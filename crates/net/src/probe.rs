@@ -128,7 +128,7 @@ pub async fn loopback_by_rules(
     meet(server, probe).await.map(Ok)
 }
 
-async fn meet<F: Future<Output = Seen>>(
+pub(crate) async fn meet<F: Future<Output = Seen>>(
     config: Arc<ServerConfig>,
     probe: impl FnOnce(TcpStream) -> F,
 ) -> io::Result<Met> {
@@ -158,9 +158,9 @@ async fn meet<F: Future<Output = Seen>>(
     Ok(Met { server, client })
 }
 
-type Watch = Box<dyn FnOnce(Arc<dyn ServerCertVerifier>) -> Arc<dyn ServerCertVerifier>>;
+pub(crate) type Watch = Box<dyn FnOnce(Arc<dyn ServerCertVerifier>) -> Arc<dyn ServerCertVerifier>>;
 
-async fn watched(
+pub(crate) async fn watched(
     mut socket: TcpStream,
     host: &str,
     config: impl FnOnce(Watch) -> ClientConfig,

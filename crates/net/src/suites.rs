@@ -288,9 +288,12 @@ pub fn select(
         None => default().collect(),
         Some(list) => {
             let mut suites = Vec::new();
+            // Whether the level takes them or not: who names one has thought of TLS 1.3.
+            let mut names_13 = false;
             for written in &list.value {
                 match parse(written) {
                     Named::Suite(suite) => {
+                        names_13 |= version(suite) == "tls1.3";
                         let found = available.iter().find(|known| known.suite() == suite);
                         if !floor.allows_suite(suite) || found.is_none() {
                             notes.push(list.note(format!(
@@ -319,8 +322,7 @@ pub fn select(
                     PROPOSAL,
                 )]);
             }
-            let named_13 = suites.iter().any(is_13);
-            if !named_13 && settings.versions.max.value >= TlsVersion::Tls13 {
+            if !names_13 && settings.versions.max.value >= TlsVersion::Tls13 {
                 suites.extend(default().filter(is_13));
                 notes.push(list.note(format!(
                     "{}: it names no suite of TLS 1.3, so those of TLS 1.3 stay as they are",
@@ -535,6 +537,18 @@ mod tests {
             notes[0].text.contains("those of TLS 1.3 stay as they are"),
             "{notes:?}"
         );
+    }
+
+    #[test]
+    fn a_list_of_which_the_level_takes_no_suite_of_tls_1_3_has_spoken_of_it() {
+        let (suites, notes) = selected(
+            "STMUX_TLS_CIPHER_SUITES=TLS_CHACHA20_POLY1305_SHA256,ECDHE-RSA-AES256-GCM-SHA384\n\
+             STMUX_TLS_MAX_PROTOCOL_VERSION=0x304\nSTMUX_TLS_SECURITY_LEVEL=2",
+        );
+        assert_eq!(suites, ["TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"]);
+        assert_eq!(notes.len(), 2, "{notes:?}");
+        assert!(notes[0].text.contains("below the level"), "{notes:?}");
+        assert!(notes[1].text.contains("so TLS 1.3 is off"), "{notes:?}");
     }
 
     #[test]

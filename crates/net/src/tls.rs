@@ -7,10 +7,13 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use config::server_config_by;
 pub(crate) use config::{ClientRules, anybody};
 pub use config::{client_config, no_fips, renew_keys_after, server_config};
 pub use failure::{Failure, Reason};
 
+use crate::sessions::Visit;
 use crate::stream::{Tls, encode_alert, encode_into};
 use crate::suites;
 use rustls::server::UnbufferedServerConnection;
@@ -82,8 +85,14 @@ pub(crate) async fn accept(
     let mut connection = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
     let mut incoming = first;
     let mut outgoing = Vec::new();
+    let mut visit = Visit::default();
     loop {
-        let UnbufferedStatus { discard, state } = connection.process_tls_records(&mut incoming);
+        let kind = connection.handshake_kind();
+        if kind.is_some_and(|kind| kind != HandshakeKind::Resumed) {
+            visit.begins_anew();
+        }
+        let UnbufferedStatus { discard, state } =
+            visit.during(|| connection.process_tls_records(&mut incoming));
         let step = match state {
             Ok(ConnectionState::EncodeTlsData(mut data)) => {
                 encode_into(&mut outgoing, |out| data.encode(out))?;

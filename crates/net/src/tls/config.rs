@@ -2,9 +2,9 @@
 //!
 //! Source: `docs/domain/tls-scopes.md` 6 to 12, `docs/decisions/0011-tls-rules.md`.
 
-use crate::sessions::{SESSIONS_MAX, Sessions};
+use crate::sessions::{SESSIONS_MAX, Sessions, Telling};
 use crate::suites::{self, Selection};
-use config::{ClientAuth, Fault, Note, Origin, TlsSettings};
+use config::{ClientAuth, Fault, Note, Origin, TlsSettings, TlsVersion};
 use keys::level::{Floor, check_own_chain};
 use keys::verify::{ClientVerifier, ServerVerifier, Trust};
 use keys::{Identity, KeyAlgorithm, Material};
@@ -18,6 +18,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoClientAuth, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use rustls::{
     CipherSuite, ClientConfig, DigitallySignedStruct, NamedGroup, ProtocolVersion, ServerConfig,
     SignatureScheme, SupportedCipherSuite,
@@ -36,6 +37,15 @@ pub fn server_config(
     settings: &TlsSettings,
     material: &Material,
 ) -> Result<(Arc<ServerConfig>, Vec<Note>), Vec<Fault>> {
+    server_config_by(settings, material, Arc::new(DefaultTimeProvider))
+}
+
+/// The same by a clock.
+pub(crate) fn server_config_by(
+    settings: &TlsSettings,
+    material: &Material,
+    time: Arc<dyn TimeProvider>,
+) -> Result<(Arc<ServerConfig>, Vec<Note>), Vec<Fault>> {
     let mut faults = Vec::new();
     let mut notes = Vec::new();
     if material.identities.is_empty() {
@@ -47,8 +57,9 @@ pub fn server_config(
     }
     check_identities(settings, material, &mut faults);
     let verifier = client_verifier(settings, material, &mut notes, &mut faults);
-    let provided = provide(settings).and_then(|(provider, selection)| {
-        check_keys_fit(settings, &material.identities, &selection.suites)?;
+    let provided = provide(settings).and_then(|(mut provider, mut selection)| {
+        fit_keys(settings, &material.identities, &mut selection)?;
+        provider.cipher_suites.clone_from(&selection.suites);
         Ok((provider, selection))
     });
     let (provider, selection) = match provided {
@@ -60,13 +71,13 @@ pub fn server_config(
         }
     };
     notes.extend(selection.notes);
-    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
+    let mut config = ServerConfig::builder_with_details(Arc::new(provider), Arc::clone(&time))
         .with_protocol_versions(&selection.versions)
         .map_err(|error| vec![settings.level.fault(error.to_string(), "another level")])?
-        .with_client_cert_verifier(verifier)
+        .with_client_cert_verifier(Arc::new(Telling(Arc::clone(&verifier))))
         .with_cert_resolver(Arc::new(Identities::of(&material.identities)));
     config.ignore_client_order = true;
-    keep_sessions(settings, &mut config, &mut notes);
+    keep_sessions(settings, &mut config, verifier, time, &mut notes);
     renewal(settings, &mut notes);
     Ok((Arc::new(config), notes))
 }
@@ -227,11 +238,12 @@ fn check_identities(settings: &TlsSettings, material: &Material, faults: &mut Ve
     }
 }
 
-/// Under TLS 1.2 a suite belongs to one kind of key: a key store and a list that do not meet serve nobody.
-fn check_keys_fit(
+/// Under TLS 1.2 a suite belongs to one kind of key. A version of which no suite fits is left out, so that a client is
+/// told that the version is not spoken; a key store and a list that do not meet at all serve nobody.
+fn fit_keys(
     settings: &TlsSettings,
     identities: &[Identity],
-    suites: &[SupportedCipherSuite],
+    selection: &mut Selection,
 ) -> Result<(), Vec<Fault>> {
     let fits = |suite: &SupportedCipherSuite| {
         identities.iter().any(|identity| {
@@ -244,22 +256,51 @@ fn check_keys_fit(
             suite.usable_for_signature_algorithm(key)
         })
     };
-    if identities.is_empty() || suites.iter().any(fits) {
+    if identities.is_empty() {
         return Ok(());
     }
     let kinds: Vec<String> = identities
         .iter()
         .map(|own| own.key_algorithm().to_string())
         .collect();
-    let problem = format!(
-        "no cipher suite that is left can be used with the key in the key store, which is {}",
-        kinds.join(" and ")
-    );
+    let kinds = kinds.join(" and ");
     let expected = "suites with ECDHE_RSA for an RSA key, with ECDHE_ECDSA for any other";
-    Err(vec![match &settings.cipher_suites {
-        Some(list) => list.fault(problem, expected),
-        None => settings.level.fault(problem, expected),
-    }])
+    if !selection.suites.iter().any(fits) {
+        let problem = format!(
+            "no cipher suite that is left can be used with the key in the key store, which is {kinds}"
+        );
+        return Err(vec![match &settings.cipher_suites {
+            Some(list) => list.fault(problem, expected),
+            None => settings.level.fault(problem, expected),
+        }]);
+    }
+    let versions = selection.versions.iter().copied();
+    let (kept, off): (Vec<_>, Vec<_>) = versions.partition(|version| {
+        let suites = selection.suites.iter();
+        suites.filter(|suite| suite.version() == *version).any(fits)
+    });
+    for version in off {
+        let version = match version.version {
+            ProtocolVersion::TLSv1_3 => TlsVersion::Tls13,
+            _ => TlsVersion::Tls12,
+        };
+        let text = |name: &str| {
+            format!(
+                "{name}: none of the suites of {version} that are left can be used with the key in the key store, which \
+                 is {kinds}, so {version} is off; add {expected}"
+            )
+        };
+        selection.notes.push(match &settings.cipher_suites {
+            Some(list) => list.note(text(&list.name)),
+            None => settings.level.note(text(&settings.level.name)),
+        });
+    }
+    selection.versions = kept;
+    let versions = &selection.versions;
+    selection
+        .suites
+        .retain(|suite| versions.contains(&suite.version()));
+    Ok(())
 }
 
 fn trust(settings: &TlsSettings, material: &Material, notes: &mut Vec<Note>) -> Trust {
@@ -353,7 +394,13 @@ fn prefer_hybrids(provider: &mut CryptoProvider) {
 }
 
 /// Sessions are kept, and tickets given, only if both settings say so.
-fn keep_sessions(settings: &TlsSettings, config: &mut ServerConfig, notes: &mut Vec<Note>) {
+fn keep_sessions(
+    settings: &TlsSettings,
+    config: &mut ServerConfig,
+    verifier: Arc<dyn ClientCertVerifier>,
+    time: Arc<dyn TimeProvider>,
+    notes: &mut Vec<Note>,
+) {
     let sessions = &settings.sessions;
     let (Ok(limit), Ok(age)) = (
         usize::try_from(sessions.size.value),
@@ -369,7 +416,12 @@ fn keep_sessions(settings: &TlsSettings, config: &mut ServerConfig, notes: &mut 
             sessions.size.name
         )));
     }
-    config.session_storage = Arc::new(Sessions::new(limit, Duration::from_secs(age)));
+    config.session_storage = Arc::new(Sessions::new(
+        limit,
+        Duration::from_secs(age),
+        verifier,
+        time,
+    ));
     config.send_tls13_tickets = TICKETS;
 }
 

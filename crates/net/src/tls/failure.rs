@@ -2,7 +2,7 @@
 
 use config::TlsSettings;
 use keys::verify::{Refusal, Why};
-use rustls::{AlertDescription, Error, PeerIncompatible};
+use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 use std::fmt;
 use std::io;
 
@@ -29,6 +29,8 @@ pub enum Reason {
     CertificateMissing,
     /// The peer's certificate was refused.
     Certificate(Why),
+    /// The peer does not have the key of the certificate that it showed.
+    KeyNotProved,
     /// The peer did not take our certificate.
     OurCertificate,
     /// The peer wants a certificate from us.
@@ -52,6 +54,7 @@ impl Reason {
             Self::Group,
             Self::Signature,
             Self::CertificateMissing,
+            Self::KeyNotProved,
             Self::OurCertificate,
             Self::OurCertificateMissing,
             Self::Alert,
@@ -72,6 +75,7 @@ impl Reason {
             Self::Signature => "no_common_signature",
             Self::CertificateMissing => "certificate_missing",
             Self::Certificate(why) => why.label(),
+            Self::KeyNotProved => "certificate_key_not_proved",
             Self::OurCertificate => "our_certificate_refused",
             Self::OurCertificateMissing => "our_certificate_missing",
             Self::Alert => "alert",
@@ -115,6 +119,8 @@ fn reason(error: &Error) -> Reason {
         ) => Reason::Signature,
         Error::PeerIncompatible(_) => Reason::Protocol,
         Error::NoCertificatesPresented => Reason::CertificateMissing,
+        // Names and dates were right; the signature of the handshake was not.
+        Error::InvalidCertificate(CertificateError::BadSignature) => Reason::KeyNotProved,
         Error::InvalidCertificate(_) => match Refusal::within(error) {
             Some(refusal) => Reason::Certificate(refusal.why),
             None => Reason::Certificate(Why::Unreadable),
@@ -156,6 +162,9 @@ impl fmt::Display for Failure {
                 f.write_str("the peer cannot check signatures of the kind that our key makes")
             }
             (_, Reason::CertificateMissing) => f.write_str("the peer showed no certificate"),
+            (_, Reason::KeyNotProved) => f.write_str(
+                "the peer could not prove that it has the key of the certificate that it showed",
+            ),
             (Error::AlertReceived(alert), Reason::OurCertificate) => {
                 write!(
                     f,
@@ -242,10 +251,34 @@ impl Failure {
                 )
             }
             Reason::Certificate(_)
+            | Reason::KeyNotProved
             | Reason::Alert
             | Reason::Protocol
             | Reason::Closed
             | Reason::Own => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::PeerMisbehaved;
+
+    #[test]
+    fn a_key_that_is_not_proved_has_a_reason_of_its_own() {
+        let failure = Failure::from(Error::from(CertificateError::BadSignature));
+        assert_eq!(failure.reason.label(), "certificate_key_not_proved");
+        assert!(failure.to_string().contains("could not prove"), "{failure}");
+        let other = PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme;
+        assert_eq!(Failure::from(Error::from(other)).reason, Reason::Protocol);
+    }
+
+    #[test]
+    fn every_reason_has_a_label_of_its_own() {
+        let labels: Vec<&str> = Reason::all().map(Reason::label).collect();
+        for (index, label) in labels.iter().enumerate() {
+            assert!(!labels[..index].contains(label), "{label}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use rcgen::{
     CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, PublicKeyData, SanType, SigningKey,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use std::time::{Duration, SystemTime};
 
 /// What `[Config]` with these lines says about the mux's scope.
 pub(crate) fn settings(ini: &str) -> TlsSettings {
@@ -27,6 +28,17 @@ pub(crate) fn scopes(ini: &str) -> config::TlsScopes {
 
 /// A self-signed certificate for `localhost`, with this kind of key.
 pub(crate) fn identity(key: &'static rcgen::SignatureAlgorithm) -> Identity {
+    identity_until(
+        key,
+        SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000),
+    )
+}
+
+/// One that is good until then.
+pub(crate) fn identity_until(
+    key: &'static rcgen::SignatureAlgorithm,
+    not_after: SystemTime,
+) -> Identity {
     let key = KeyPair::generate_for(key).unwrap();
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -35,6 +47,7 @@ pub(crate) fn identity(key: &'static rcgen::SignatureAlgorithm) -> Identity {
         .push(DnType::CommonName, "localhost");
     params.subject_alt_names = vec![SanType::DnsName("localhost".try_into().unwrap())];
     params.is_ca = IsCa::ExplicitNoCa;
+    params.not_after = not_after.into();
     let certificate = params.self_signed(&key).unwrap().der().clone();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     Identity::new(vec![certificate], key).unwrap()

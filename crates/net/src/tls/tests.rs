@@ -1,15 +1,20 @@
 //! Each rule with a handshake that it allows and one that it does not. Tools that we did not write judge the same from
 //! outside, in the project's `tests` folder.
 
-use super::testing::{identity, material, scopes, settings, version_1};
-use super::{Reason, server_config};
-use crate::probe::{Met, Trouble, loopback, loopback_by_rules};
+use super::testing::{identity, identity_until, material, scopes, settings, version_1};
+use super::{ClientRules, Reason, server_config, server_config_by};
+use crate::probe::{Met, Trouble, loopback, loopback_by_rules, meet, watched};
 use config::{Fault, Note};
 use keys::verify::Why;
 use keys::{Identity, Material};
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256};
+use rustls::client::Resumption;
+use rustls::pki_types::UnixTime;
+use rustls::time_provider::TimeProvider;
 use rustls::{CipherSuite, NamedGroup, ServerConfig};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const P256: &rcgen::SignatureAlgorithm = &PKCS_ECDSA_P256_SHA256;
 const P384: &rcgen::SignatureAlgorithm = &PKCS_ECDSA_P384_SHA384;
@@ -192,6 +197,22 @@ fn a_list_that_no_own_key_can_use_stops_the_start() {
     notes(ecdsa, &only(&PKCS_ED25519));
 }
 
+#[tokio::test]
+async fn a_version_that_no_own_key_can_use_is_off_and_noted() {
+    let rsa_only = "STMUX_TLS_CIPHER_SUITES=ECDHE-RSA-AES256-GCM-SHA384,TLS_AES_256_GCM_SHA384";
+    let ini = format!("{BOTH_VERSIONS}\n{rsa_only}\nSTLDAP_TLS_MAX_PROTOCOL_VERSION=0x303");
+    let has = only(P256);
+    let noted = notes(&ini, &has);
+    assert_eq!(noted.len(), 1, "{noted:?}");
+    assert!(
+        noted[0].text.contains("which is ECDSA, so TLS 1.2 is off"),
+        "{noted:?}"
+    );
+    let met = met(&ini, &has, &trusting(&has.identities[0])).await;
+    assert_eq!(server_reason(&met), Reason::Version);
+    assert_eq!(notes(&ini, &only(&PKCS_RSA_SHA256)), []);
+}
+
 #[test]
 fn all_that_is_missing_is_told_at_once() {
     let nothing = material(Vec::new(), &[]);
@@ -315,6 +336,52 @@ fn sessions_are_kept_only_if_number_and_age_say_so() {
         assert!(
             !config.ticketer.enabled(),
             "a ticket that the client keeps has no age of ours"
+        );
+    }
+}
+
+/// A clock that the test sets, in seconds since 1970.
+#[derive(Debug)]
+struct Clock(AtomicU64);
+
+impl TimeProvider for Clock {
+    fn current_time(&self) -> Option<UnixTime> {
+        let seconds = self.0.load(Ordering::Relaxed);
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    }
+}
+
+#[tokio::test]
+async fn a_session_does_not_outlive_the_clients_certificate() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let good_until = now + Duration::from_secs(1000);
+    let client = identity_until(P256, UNIX_EPOCH + good_until);
+    let has = material(vec![identity(P256)], &[client.certificate()]);
+    let client = material(vec![client], &[has.identities[0].certificate()]);
+    let ini = "ST_TLS_TRUST_STORE_FILE=t.p12\nSTMUX_TLS_CLIENT_AUTH=2\n\
+               STMUX_TLS_SESSION_CACHE_SIZE=0\nSTMUX_TLS_MAX_SESSION_AGE=0";
+    for version in ["", BOTH_VERSIONS] {
+        let ini = format!("{version}\n{ini}");
+        let clock = Arc::new(Clock(AtomicU64::new(now.as_secs())));
+        let time = Arc::clone(&clock) as Arc<dyn TimeProvider>;
+        let (server, _) = server_config_by(&settings(&ini), &has, time).unwrap();
+        let rules = ClientRules::new(&scopes(&ini).ldap, &client).unwrap();
+        let mut config = rules.config(|verifier| verifier);
+        config.resumption = Resumption::in_memory_sessions(8);
+        let visit = async || {
+            let client = |socket| watched(socket, "localhost", |_| config.clone());
+            meet(Arc::clone(&server), client).await.unwrap()
+        };
+        for resumed in [false, true, true] {
+            assert_eq!(visit().await.server.unwrap().resumed, resumed, "{ini}");
+        }
+        // One second later than it is good for.
+        clock.0.store(good_until.as_secs() + 1, Ordering::Relaxed);
+        let refused = visit().await;
+        assert_eq!(
+            server_reason(&refused),
+            Reason::Certificate(Why::Expired),
+            "{ini}"
         );
     }
 }
