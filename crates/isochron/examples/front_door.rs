@@ -14,7 +14,7 @@
 mod logging;
 
 use anyhow::{Context as _, Result, bail};
-use config::{Config, IniFile, Pii, Sources};
+use config::{Config, IniFile, Note, Pii, Sources};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use mux::{Mux, Phase};
 use net::accept::{Rules, establish};
@@ -60,8 +60,12 @@ fn main() -> Result<()> {
 }
 
 async fn serve(ini: &Path, backend: Option<u16>) -> Result<()> {
-    let config = load(ini)?;
+    let (config, notes) = load(ini)?;
     logging::start(&config.log);
+    // A name that has changed would otherwise be measured without what it stands for.
+    for note in &notes {
+        tracing::warn!("{note}");
+    }
     // Counting costs something only where somebody counts.
     let metrics = PrometheusBuilder::new().install_recorder()?;
     let listen = config
@@ -94,13 +98,12 @@ async fn serve(ini: &Path, backend: Option<u16>) -> Result<()> {
     Ok(())
 }
 
-fn load(ini: &Path) -> Result<Config> {
+fn load(ini: &Path) -> Result<(Config, Vec<Note>)> {
     let sources = Sources {
         ini: Some(IniFile::read(ini).map_err(said)?),
         ..Sources::default()
     };
-    let (config, _) = config::load(sources).map_err(said)?;
-    Ok(config)
+    config::load(sources).map_err(said)
 }
 
 fn said(faults: config::Faults) -> anyhow::Error {

@@ -19,7 +19,7 @@ const VISITS: (usize, usize) = (150, 40);
 /// Rounds of which the median counts, full and short: a bound of exactly the floor's cost wants many.
 const ROUNDS: (usize, usize) = (11, 5);
 /// The settings under which sessions are remembered; rustls by itself remembers 256.
-const CACHE: &str = "[Config]\nSTMUX_SESSION_CACHE_SIZE=256\nSTMUX_MAX_SESSION_AGE=86400\n";
+const CACHE: &str = "[Config]\nSTMUX_TLS_SESSION_CACHE_SIZE=256\nSTMUX_TLS_MAX_SESSION_AGE=86400\n";
 
 /// A row of the table.
 struct Kind {
