@@ -525,17 +525,25 @@ fn signature(algorithm: &AlgorithmIdentifier<'_>) -> Signature {
     }
 }
 
-/// A moment as messages show it.
+/// A moment as messages show it: `2026-11-22 07:30 UTC`.
 #[must_use]
 pub fn moment(time: SystemTime) -> String {
     let seconds = match time.duration_since(UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_secs()),
         Err(before) => i64::try_from(before.duration().as_secs()).map(|seconds| -seconds),
     };
-    match seconds.map(ASN1Time::from_timestamp) {
-        Ok(Ok(time)) => time.to_string(),
-        _ => "a time beyond reckoning".to_owned(),
-    }
+    let Ok(Ok(moment)) = seconds.map(ASN1Time::from_timestamp) else {
+        return "a time beyond reckoning".to_owned();
+    };
+    let moment = moment.to_datetime();
+    format!(
+        "{:04}-{:02}-{:02} {:02}:{:02} UTC",
+        moment.year(),
+        u8::from(moment.month()),
+        moment.day(),
+        moment.hour(),
+        moment.minute()
+    )
 }
 
 /// Seconds since 1970, before it too.
@@ -613,7 +621,7 @@ mod tests {
         assert_eq!(facts.common_name.as_deref(), Some("mux.example.com"));
         assert_eq!(facts.serial, "12:ab");
         assert_eq!(facts.not_before, UNIX_EPOCH);
-        assert_eq!(moment(facts.not_before), "Jan  1 00:00:00 1970 +00:00");
+        assert_eq!(moment(facts.not_before), "1970-01-01 00:00 UTC");
         assert_eq!(facts.key, KeyKind::Ec(Curve::P256));
         assert_eq!(facts.signature.name, "ecdsa-with-SHA256");
         assert_eq!(facts.signature.hash, Some(Hash::Sha256));

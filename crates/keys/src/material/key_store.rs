@@ -221,7 +221,7 @@ impl Checker<'_> {
     fn check_dates(&self, alias: &str, facts: &Facts) -> Result<(), Box<Fault>> {
         let problem = if facts.not_before > self.now {
             format!(
-                "is not yet good: its certificate begins on {}",
+                "is not yet valid: its certificate begins on {}",
                 moment(facts.not_before)
             )
         } else if facts.not_after < self.now {

@@ -165,7 +165,7 @@ fn a_certificate_out_of_its_time_is_refused() {
     good(&folder);
     let says = ["STMUX_TLS_KEY_STORE_FILE", "mux.p12 has expired"];
     refused(&folder, KEY, SystemTime::now() + 2 * YEAR, &says);
-    let says = ["STMUX_TLS_KEY_STORE_FILE", "mux.p12 is not yet good"];
+    let says = ["STMUX_TLS_KEY_STORE_FILE", "mux.p12 is not yet valid"];
     refused(&folder, KEY, SystemTime::now() - YEAR, &says);
 }
 
