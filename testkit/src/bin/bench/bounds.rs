@@ -96,7 +96,8 @@ pub(crate) fn beside_floor(what: &str, unit: &str, measured: f64, floor: f64, bo
     let mut met = Vec::new();
     let mut said = Vec::new();
     if let Some(floors) = bound.floors {
-        met.push(ratio <= floors);
+        // As exactly as the row tells it; medians of rounds are not exact to more.
+        met.push((ratio * 100.0).round() / 100.0 <= floors);
         said.push(format!("{floors} x floor"));
     }
     if let Some((figure, floor_then)) = bound.absolute {
