@@ -300,15 +300,17 @@ impl Secured {
             None => String::new(),
         };
         self.remember(settings, &material, &from);
-        if is_door {
+        let is_link = settings.scope == Scope::Server;
+        // Nobody listens on 1516 in one process, and nobody asks a directory yet; that they could is checked all the
+        // same.
+        if is_door || is_link && settings.key_store.is_some() {
             let (rules, mut notes) = net::tls::server_config(settings, &material)?;
             self.notes.append(&mut notes);
-            self.mux = Some(rules);
-        } else if settings.scope == Scope::Server && settings.key_store.is_some() {
-            // Nobody listens on 1516 in one process; that somebody could is checked all the same.
-            let (_, mut notes) = net::tls::server_config(settings, &material)?;
-            self.notes.append(&mut notes);
-        } else if settings.scope == Scope::Ldap && settings.trust_store.is_some() {
+            if is_door {
+                self.mux = Some(rules);
+            }
+        }
+        if (is_link || settings.scope == Scope::Ldap) && settings.trust_store.is_some() {
             let (_, mut notes) = net::tls::client_config(settings, &material)?;
             self.notes.append(&mut notes);
         }
