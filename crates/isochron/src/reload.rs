@@ -70,10 +70,13 @@ impl Reload {
         data: PathBuf,
         host: String,
         started: Started,
-        watch: Watch,
+        mut watch: Watch,
         secured: Secured,
         doors: Vec<Door>,
     ) -> Self {
+        if secured.has_written {
+            watch.read_now();
+        }
         describe_counter!(
             "isochron_reloads_total",
             "Reloads of settings and certificates, by outcome."
@@ -176,6 +179,9 @@ impl Reload {
         self.watch
             .follow(watched(&self.inputs, &sources, &config, &self.data));
         let secured = secure_anew(&config, &self.data, &self.host, now, &self.certificates)?;
+        if secured.has_written {
+            self.watch.read_now();
+        }
         for note in notes.iter().chain(&secured.notes) {
             tracing::warn!("{note}");
         }

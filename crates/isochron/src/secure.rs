@@ -25,6 +25,8 @@ pub(crate) struct Secured {
     pub(crate) certificates: Vec<Certificate>,
     /// What somebody should know.
     pub(crate) notes: Vec<Note>,
+    /// Files that are watched were written on the way, which is no change to be taken.
+    pub(crate) has_written: bool,
 }
 
 /// A certificate that clients are shown.
@@ -126,7 +128,7 @@ pub(crate) fn secure(
     now: SystemTime,
 ) -> Result<Secured, Faults> {
     let mut secured = load_all(config, data, host, now, For::Start)?;
-    secured.notes.extend(keep_stashes(config)?);
+    secured.keep_stashes(config)?;
     Ok(secured)
 }
 
@@ -191,6 +193,7 @@ fn load_all(
         shown: Vec::new(),
         certificates: Vec::new(),
         notes: Vec::new(),
+        has_written: false,
     };
     let mut faults: Vec<Fault> = Vec::new();
     // Scopes share stores, and to open one takes its time.
@@ -216,27 +219,6 @@ fn each_once<T: PartialEq>(all: Vec<T>) -> Vec<T> {
         }
     }
     once
-}
-
-/// Keeps the stash files up to date, and takes out of `sametime.ini` what is in them now. The stores have been
-/// opened with these passwords.
-fn keep_stashes(config: &Config) -> Result<Vec<Note>, Faults> {
-    let mut notes = Vec::new();
-    let stores = config
-        .tls
-        .iter()
-        .flat_map(|settings| [&settings.key_store, &settings.trust_store]);
-    let mut removable: Vec<Removable> = Vec::new();
-    for store in stores.flatten() {
-        let kept = stash::keep(store).map_err(|fault| Faults::from(vec![*fault]))?;
-        let Some(kept) = kept else { continue };
-        notes.push(kept.note);
-        removable.extend(kept.removable);
-    }
-    for line in each_once(removable) {
-        notes.push(line.note(&take_out(&line)));
-    }
-    Ok(each_once(notes))
 }
 
 /// Rewrites the file without the line, whole or not at all, for the same people to read. `false` if the line is not
@@ -265,6 +247,30 @@ fn load(settings: &TlsSettings, loader: &mut Loader) -> Result<Material, Vec<Fau
 }
 
 impl Secured {
+    /// Keeps the stash files up to date, and takes out of `sametime.ini` what is in them now. The stores have been
+    /// opened with these passwords.
+    fn keep_stashes(&mut self, config: &Config) -> Result<(), Faults> {
+        let stores = config
+            .tls
+            .iter()
+            .flat_map(|settings| [&settings.key_store, &settings.trust_store]);
+        let mut notes = Vec::new();
+        let mut removable: Vec<Removable> = Vec::new();
+        for store in stores.flatten() {
+            let kept = stash::keep(store).map_err(|fault| Faults::from(vec![*fault]))?;
+            let Some(kept) = kept else { continue };
+            notes.push(kept.note);
+            removable.extend(kept.removable);
+        }
+        for line in each_once(removable) {
+            let taken_out = take_out(&line);
+            self.has_written |= matches!(taken_out, Ok(true));
+            notes.push(line.note(&taken_out));
+        }
+        self.notes.extend(each_once(notes));
+        Ok(())
+    }
+
     fn scope(
         &mut self,
         config: &Config,
@@ -344,6 +350,7 @@ impl Secured {
                 expected,
             )
         })?;
+        self.has_written |= outcome != Outcome::Loaded && purpose == For::Start;
         let text = match (outcome, purpose) {
             (Outcome::Loaded, _) => None,
             (Outcome::Created, For::Start) => Some("a self-signed certificate was made"),
