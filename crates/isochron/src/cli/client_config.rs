@@ -79,6 +79,9 @@ pub(crate) struct Output {
     /// File to write, or a folder for it [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Replace a file that is there already, with all that is in it; managed-communities-configs.xml needs no force
+    #[arg(long, requires = "output")]
+    pub(crate) force: bool,
 }
 
 /// A place in a file that settings are given for, with all of them.
@@ -183,5 +186,6 @@ mod tests {
         assert_eq!((asked.routes.len(), asked.further.len()), (2, 1));
         assert!(parse("client-config plugin-customization --proxy-password-stdin").is_err());
         assert!(parse("client-config managed-communities --action move").is_err());
+        assert!(parse("client-config managed-communities --force").is_err());
     }
 }

@@ -13,8 +13,11 @@ use crate::cli::client_config::{
 };
 use anyhow::{Context, bail};
 use config::{Accepts, Config, Listen};
+use keys::export::write_public;
+use keys::files::{self, write_secret};
 use std::fs;
 use std::io::{self, BufRead, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use values::{Finding, Kind, Row, TLS_DIRECT, Values};
 use zeroize::Zeroizing;
@@ -51,11 +54,14 @@ fn managed_communities(asked: ManagedCommunities, config: &Config) -> anyhow::Re
     };
     let document = managed::document(&hosts, &asked.actions, given, own);
     tell(managed::check(&document))?;
-    write(
-        &asked.output,
-        managed::FILE_NAME,
-        &managed::render(&document),
-    )
+    let file = Written {
+        name: managed::FILE_NAME,
+        text: managed::render(&document),
+        is_secret: false,
+        // Writing it anew is how it is changed.
+        replaces: managed::is_one,
+    };
+    write(&asked.output, &file)
 }
 
 fn plugin_customization(asked: PluginCustomization, config: &Config) -> anyhow::Result<()> {
@@ -86,11 +92,18 @@ fn plugin_customization(asked: PluginCustomization, config: &Config) -> anyhow::
     let password = password.as_ref().map(|password| password.as_str());
     let lines = plugin::lines(&host, given, password, &asked.routes, &asked.further);
     tell(plugin::check(&lines))?;
-    write(&asked.output, plugin::FILE_NAME, &plugin::render(&lines))
+    let file = Written {
+        name: plugin::FILE_NAME,
+        text: plugin::render(&lines),
+        is_secret: plugin::has_password(&lines),
+        // A package's file holds the settings of many other parts of the client.
+        replaces: |_| false,
+    };
+    write(&asked.output, &file)
 }
 
 fn check_file(asked: &Check) -> anyhow::Result<()> {
-    let name = asked.file.display();
+    let name = &printable(&asked.file.display().to_string());
     let mut bytes = Vec::new();
     let file = fs::File::open(&asked.file).with_context(|| format!("cannot read {name}"))?;
     let read = file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
@@ -99,8 +112,8 @@ fn check_file(asked: &Check) -> anyhow::Result<()> {
         bail!("{name} has more than {FILE_BYTES_MAX} bytes, so it is something else");
     }
     let text = String::from_utf8(bytes).with_context(|| format!("{name} is not UTF-8"))?;
-    let mut findings = check::check(&text);
-    findings.extend(asked.site_url.iter().flat_map(|url| check::check_site(url)));
+    let sites = asked.site_url.iter();
+    let mut findings: Vec<Finding> = sites.flat_map(|url| check::check_site(url)).collect();
     let is_xml = text
         .trim_start_matches('\u{feff}')
         .trim_start()
@@ -109,11 +122,13 @@ fn check_file(asked: &Check) -> anyhow::Result<()> {
         let text = format!("clients ask for it by the name {}", managed::FILE_NAME);
         findings.push(Finding::note(0, text));
     }
+    findings.extend(check::check(&text));
     for finding in &findings {
-        print(&format!("{}\n", line(&name.to_string(), finding)))?;
+        print(&format!("{}\n", line(name, finding)))?;
     }
     match findings.iter().filter(|finding| finding.fault).count() {
         0 => print(&format!("{name}: no faults\n")),
+        count if count >= check::FINDINGS_MAX => bail!("{name}: faults: {count} or more"),
         count => bail!("{name}: faults: {count}"),
     }
 }
@@ -124,7 +139,12 @@ fn line(file: &str, finding: &Finding) -> String {
         line => format!("{file}:{line}"),
     };
     let kind = if finding.fault { "fault" } else { "note" };
-    format!("{place}: {kind}: {}", finding.text)
+    format!("{place}: {kind}: {}", printable(&finding.text))
+}
+
+/// Text of a file that somebody else wrote, so that it moves nothing on the terminal.
+fn printable(text: &str) -> String {
+    text.replace(char::is_control, "·")
 }
 
 /// Prints the notes to the standard error, beside the file; faults end the command.
@@ -132,7 +152,8 @@ fn tell(findings: Vec<Finding>) -> anyhow::Result<()> {
     let (faults, notes): (Vec<_>, Vec<_>) = findings.into_iter().partition(|finding| finding.fault);
     // The same is said of each of several hosts.
     let texts = |findings: Vec<Finding>| {
-        let mut texts: Vec<String> = findings.into_iter().map(|finding| finding.text).collect();
+        let texts = findings.iter().map(|finding| printable(&finding.text));
+        let mut texts: Vec<String> = texts.collect();
         texts.dedup();
         texts
     };
@@ -227,28 +248,68 @@ fn read_password() -> anyhow::Result<Zeroizing<String>> {
     Ok(Zeroizing::new(password.to_owned()))
 }
 
+/// A file for clients.
+struct Written {
+    /// What clients call it.
+    name: &'static str,
+    text: String,
+    /// Whether a password is in it.
+    is_secret: bool,
+    /// Whether a file with this text is replaced without a question.
+    replaces: fn(&str) -> bool,
+}
+
 /// Writes the file in one go: a client that fetches it meanwhile gets the old one or the new one.
-fn write(output: &Output, name: &str, text: &str) -> anyhow::Result<()> {
+fn write(output: &Output, file: &Written) -> anyhow::Result<()> {
     let Some(path) = &output.output else {
-        return print(text);
+        return print(&file.text);
     };
     let path = match path.is_dir() {
-        true => path.join(name),
+        true => path.join(file.name),
         false => path.clone(),
     };
-    if path.file_name().is_none_or(|given| given != name) {
-        eprintln!("isochron: note: clients ask for it by the name {name}");
+    if path.file_name().is_none_or(|given| given != file.name) {
+        eprintln!(
+            "isochron: note: clients ask for it by the name {}",
+            file.name
+        );
     }
     if let Some(found) = folder_fault(&path) {
         eprintln!("isochron: note: {found}");
     }
-    let fresh = path.with_extension(format!("new-{}", std::process::id()));
-    let written = fs::write(&fresh, text).and_then(|()| fs::rename(&fresh, &path));
-    if written.is_err() {
-        // What is half written is of no use; that it could not be removed is not the fault to tell.
-        let _ = fs::remove_file(&fresh);
+    let shown = path.display();
+    if !output.force && path.exists() && !is_replaced(&path, file) {
+        bail!("{shown} is there already; --force replaces it with all that is in it");
     }
-    written.with_context(|| format!("cannot write {}", path.display()))
+    let text = file.text.as_bytes();
+    let written = match file.is_secret {
+        true => close(&path).and_then(|()| write_secret(&path, text)),
+        false => write_public(&path, text),
+    };
+    written.with_context(|| format!("cannot write {shown}"))?;
+    if file.is_secret {
+        eprintln!("isochron: note: a password stands in {shown}, so only its owner may read it");
+    }
+    Ok(())
+}
+
+/// Whether the file that is there is one that a new one follows; one that cannot be read is none.
+fn is_replaced(path: &Path, file: &Written) -> bool {
+    let old = files::read(path, FILE_BYTES_MAX);
+    old.is_ok_and(|old| str::from_utf8(&old.bytes).is_ok_and(file.replaces))
+}
+
+/// Closes a file that is there to all but its owner: one that is replaced keeps its mode, and a secret is to come.
+fn close(path: &Path) -> io::Result<()> {
+    let mode = match fs::metadata(path) {
+        Ok(old) if old.is_file() => old.permissions().mode(),
+        // Writing says what is wrong, if anything is.
+        _ => return Ok(()),
+    };
+    match mode & 0o077 {
+        0 => Ok(()),
+        _ => fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700)),
+    }
 }
 
 /// A folder's name that could not stand in the address that clients are given.
@@ -324,22 +385,117 @@ mod tests {
         assert!(error.contains("--host"), "{error}");
     }
 
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    fn output(path: &Path, force: bool) -> Output {
+        Output {
+            output: Some(path.to_owned()),
+            force,
+        }
+    }
+
+    fn managed_file(text: &str) -> Written {
+        Written {
+            name: managed::FILE_NAME,
+            text: text.to_owned(),
+            is_secret: false,
+            replaces: managed::is_one,
+        }
+    }
+
+    fn package_file(text: &str, is_secret: bool) -> Written {
+        Written {
+            name: plugin::FILE_NAME,
+            text: text.to_owned(),
+            is_secret,
+            replaces: |_| false,
+        }
+    }
+
     #[test]
     fn a_file_is_replaced_whole_and_a_folder_gets_it_under_its_name() {
         let place = tempfile::tempdir().unwrap();
-        let output = Output {
-            output: Some(place.path().to_owned()),
-        };
-        write(&output, managed::FILE_NAME, "one").unwrap();
-        write(&output, managed::FILE_NAME, "two").unwrap();
+        let path = place.path().join(managed::FILE_NAME);
+        let (one, two) = (
+            "<managed-communities/>",
+            "<managed-communities></managed-communities>",
+        );
+        write(&output(place.path(), false), &managed_file(one)).unwrap();
+        assert_eq!(mode(&path), 0o644);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        write(&output(place.path(), false), &managed_file(two)).unwrap();
+        assert_eq!(mode(&path), 0o640);
         let names: Vec<_> = fs::read_dir(place.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
             .collect();
         assert_eq!(names, [managed::FILE_NAME]);
-        let text = fs::read_to_string(place.path().join(managed::FILE_NAME)).unwrap();
-        assert_eq!(text, "two");
+        assert_eq!(fs::read_to_string(&path).unwrap(), two);
         assert!(folder_fault(Path::new("/srv/a & b/x.xml")).is_some());
         assert!(folder_fault(Path::new("/srv/staff/x.xml")).is_none());
+    }
+
+    #[test]
+    fn a_file_of_others_is_replaced_only_where_that_was_asked_for() {
+        let place = tempfile::tempdir().unwrap();
+        for (file, old) in [
+            (managed_file("<managed-communities/>"), "<ManagedSettings/>"),
+            (managed_file("<managed-communities/>"), ""),
+            (package_file("a/x=1\n", false), "a/x=2\n"),
+        ] {
+            let path = place.path().join(file.name);
+            fs::write(&path, old).unwrap();
+            let refused = write(&output(place.path(), false), &file).unwrap_err();
+            assert!(refused.to_string().contains("--force"), "{refused}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), old);
+            write(&output(place.path(), true), &file).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), file.text);
+        }
+    }
+
+    #[test]
+    fn a_link_stays_one() {
+        let place = tempfile::tempdir().unwrap();
+        let link = place.path().join(plugin::FILE_NAME);
+        let target = place.path().join("target");
+        fs::write(&target, "").unwrap();
+        std::os::unix::fs::symlink("target", &link).unwrap();
+        write(&output(&link, true), &package_file("a/x=1\n", false)).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(&target).unwrap(), "a/x=1\n");
+    }
+
+    #[test]
+    fn a_password_is_written_for_the_owner_only() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join(plugin::FILE_NAME);
+        write(&output(&path, false), &package_file("one", true)).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        write(&output(&path, true), &package_file("two", true)).unwrap();
+        assert_eq!(mode(&path), 0o600);
+
+        let further = ["proxyPassword=x", "altCommunityConfig.home.proxyPassword=x"];
+        for text in further {
+            let lines = [plugin::read_further(text).unwrap()];
+            assert!(plugin::has_password(&lines), "{text}");
+        }
+        let other = [plugin::read_further("someKey=proxyPassword").unwrap()];
+        assert!(!plugin::has_password(&other));
+    }
+
+    #[test]
+    fn what_a_file_says_moves_nothing_on_the_terminal() {
+        let text = "com.ibm.collaboration.realtime.login/un\u{1b}[2J\u{9b}heard=1";
+        let found = check::check(text);
+        assert!(found.iter().any(|finding| finding.text.contains('\u{1b}')));
+        for finding in found {
+            let shown = line("a.ini", &finding);
+            assert!(!shown.contains(char::is_control), "{shown:?}");
+        }
+        let finding = Finding::fault(3, "port: \"\u{1b}[2J\"");
+        assert_eq!(line("a.ini", &finding), "a.ini:3: fault: port: \"·[2J\"");
     }
 }

@@ -10,7 +10,11 @@ use roxmltree::{Document as Xml, Node};
 /// The spelling of the vendor's table, which is not that of the vendor's sample.
 const WRONG_USE_GLOBAL: &str = "useGlobalConnContext";
 
-/// What is to be said of a file: XML if it begins like XML, else lines of keys.
+/// The faults that are told of a file, and as many notes: who reads so many mends them first, and looks again.
+pub(crate) const FINDINGS_MAX: usize = 50;
+
+/// What is to be said of a file: XML if it begins like XML, else lines of keys. Ordered by line, and at most
+/// [`FINDINGS_MAX`] of each kind.
 pub(crate) fn check(text: &str) -> Vec<Finding> {
     if text
         .trim_start_matches('\u{feff}')
@@ -67,10 +71,17 @@ fn check_xml(text: &str) -> Vec<Finding> {
         }
         name => {
             let text = format!("the outermost element is <{name}>, expected <managed-communities>");
-            return vec![Finding::fault(line(root), text)];
+            return vec![Finding::fault(
+                xml.text_pos_at(root.range().start).row,
+                text,
+            )];
         }
     }
-    let mut reader = Reader::default();
+    let mut reader = Reader {
+        document: Document::default(),
+        findings: Findings::default(),
+        line_ends: text.match_indices('\n').map(|(at, _)| at).collect(),
+    };
     reader.document.values = reader.attributes(root, &[Place::All], &[]);
     for node in root.children().filter(Node::is_element) {
         match node.tag_name().name() {
@@ -81,28 +92,68 @@ fn check_xml(text: &str) -> Vec<Finding> {
     }
     let mut findings = reader.findings;
     findings.extend(managed::check(&reader.document));
-    findings.sort_by_key(|finding| finding.line);
-    findings
+    findings.told()
 }
 
-fn line(node: Node<'_, '_>) -> u32 {
-    node.document().text_pos_at(node.range().start).row
+/// Findings, of which the first are kept: whoever wrote the file could have made any number.
+#[derive(Default)]
+struct Findings {
+    faults: Vec<Finding>,
+    notes: Vec<Finding>,
+    more: bool,
+}
+
+impl Findings {
+    fn push(&mut self, finding: Finding) {
+        let same = match finding.fault {
+            true => &mut self.faults,
+            false => &mut self.notes,
+        };
+        if same.len() < FINDINGS_MAX {
+            same.push(finding);
+        } else {
+            self.more = true;
+        }
+    }
+
+    fn extend(&mut self, findings: Vec<Finding>) {
+        findings.into_iter().for_each(|finding| self.push(finding));
+    }
+
+    /// In the order of the file.
+    fn told(self) -> Vec<Finding> {
+        let mut told = self.faults;
+        told.extend(self.notes);
+        told.sort_by_key(|finding| finding.line);
+        if self.more {
+            told.push(Finding::note(0, "and more; mend these first"));
+        }
+        told
+    }
 }
 
 /// A document while it is being read, with what was met on the way.
-#[derive(Default)]
 struct Reader {
     document: Document,
-    findings: Vec<Finding>,
+    findings: Findings,
+    /// Where the lines end: to count them anew for every element takes long in a large file.
+    line_ends: Vec<usize>,
 }
 
 impl Reader {
+    fn line(&self, node: Node<'_, '_>) -> u32 {
+        let before = self
+            .line_ends
+            .partition_point(|end| *end < node.range().start);
+        u32::try_from(before + 1).unwrap_or(u32::MAX)
+    }
+
     fn fault(&mut self, node: Node<'_, '_>, text: impl Into<String>) {
-        self.findings.push(Finding::fault(line(node), text));
+        self.findings.push(Finding::fault(self.line(node), text));
     }
 
     fn note(&mut self, node: Node<'_, '_>, text: impl Into<String>) {
-        self.findings.push(Finding::note(line(node), text));
+        self.findings.push(Finding::note(self.line(node), text));
     }
 
     fn unknown_element(&mut self, node: Node<'_, '_>) {
@@ -165,8 +216,9 @@ impl Reader {
             if let Err(why) = Kind::Host.read(&host) {
                 self.fault(node, format!("host: {why}"));
             }
+            let line = self.line(node);
             self.document.communities.push(Community {
-                line: line(node),
+                line,
                 id,
                 host,
                 values,
@@ -193,7 +245,7 @@ impl Reader {
         };
         match ActionKind::ALL.iter().find(|known| known.name() == kind) {
             Some(kind) => self.document.actions.push(Action {
-                line: line(node),
+                line: self.line(node),
                 community,
                 kind: *kind,
                 values,
@@ -251,7 +303,7 @@ fn element(place: Place) -> &'static str {
 }
 
 fn check_lines(text: &str) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = Findings::default();
     let mut lines = Vec::new();
     for (number, text) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
         let text = text.trim();
@@ -286,8 +338,7 @@ fn check_lines(text: &str) -> Vec<Finding> {
         });
     }
     findings.extend(plugin::check(&lines));
-    findings.sort_by_key(|finding| finding.line);
-    findings
+    findings.told()
 }
 
 /// Key and value, at the first `=` that no backslash stands before.
@@ -557,6 +608,29 @@ mod tests {
                 found.iter().any(|fault| fault.starts_with(told)),
                 "{line}: {found:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_file_of_nothing_but_faults_is_told_of_its_first_ones() {
+        let element = "<managed-community id=\"a\" host=\"a\" port=\"x\"/>\n";
+        let document = format!(
+            "<managed-communities>\n{}</managed-communities>",
+            element.repeat(5000)
+        );
+        let lines = "a/x=1\n".repeat(40_000);
+        let routes: String = (0..2500)
+            .map(|id| {
+                format!("com.ibm.collaboration.realtime.community/altCommunityConfig.{id}.port=0\n")
+            })
+            .collect();
+        for text in [document, lines, routes] {
+            let found = check(&text);
+            let (last, others) = found.split_last().unwrap();
+            let faults = others.iter().filter(|finding| finding.fault);
+            assert_eq!(faults.count(), FINDINGS_MAX);
+            assert!(others.len() <= 2 * FINDINGS_MAX, "{}", others.len());
+            assert!(last.text.starts_with("and more"), "{last:?}");
         }
     }
 

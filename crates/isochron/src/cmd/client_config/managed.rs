@@ -8,6 +8,8 @@
 use super::managed_rows::NEW_HOST;
 pub(crate) use super::managed_rows::{ActionKind, Place, ROWS, USE_GLOBAL};
 use super::values::{Finding, Values, check_connection};
+use roxmltree::Document as Xml;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
 /// The name under which clients ask for it.
@@ -165,6 +167,11 @@ pub(crate) fn render(document: &Document) -> String {
     text + "</managed-communities>\n"
 }
 
+/// Whether a file is one for this name, whoever wrote it and whatever is wrong with it.
+pub(crate) fn is_one(text: &str) -> bool {
+    Xml::parse(text).is_ok_and(|xml| xml.root_element().has_tag_name("managed-communities"))
+}
+
 fn attributes(values: &Values<Place>, place: Place) -> String {
     let here = values.iter().filter(|(row, _)| row.place == place);
     pairs(here.map(|(row, value)| (row.name, value.as_str())))
@@ -202,34 +209,46 @@ pub(super) fn value<'a>(values: &'a Values<Place>, name: &str) -> Option<&'a str
 /// What does not do what it says, and what is worth knowing.
 pub(crate) fn check(document: &Document) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (at, community) in document.communities.iter().enumerate() {
-        let before = &document.communities[..at];
-        if before.iter().any(|other| other.id == community.id) {
+    let mut actions: HashMap<&str, Vec<ActionKind>> = HashMap::new();
+    for action in &document.actions {
+        let kinds = actions.entry(&action.community).or_default();
+        // What is done twice is told below.
+        if !kinds.contains(&action.kind) {
+            kinds.push(action.kind);
+        }
+    }
+    let mut ids = HashSet::new();
+    for community in &document.communities {
+        if !ids.insert(community.id.as_str()) {
             findings.push(Finding::fault(
                 community.line,
                 format!("there is another community with the id {}", community.id),
             ));
             continue;
         }
-        findings.extend(check_community(document, community));
+        let kinds = actions.get(community.id.as_str());
+        findings.extend(check_community(community, kinds.map_or(&[], Vec::as_slice)));
     }
-    for (at, action) in document.actions.iter().enumerate() {
-        findings.extend(check_action(document, action));
-        let same = |other: &Action| {
-            other.community == action.community
-                && (other.kind == action.kind
-                    || [other.kind, action.kind].contains(&ActionKind::Delete))
+    let mut before: HashMap<&str, Vec<ActionKind>> = HashMap::new();
+    for action in &document.actions {
+        findings.extend(check_action(&ids, action));
+        let before = before.entry(&action.community).or_default();
+        let same = |other: &&ActionKind| {
+            **other == action.kind || [**other, action.kind].contains(&ActionKind::Delete)
         };
-        if let Some(other) = document.actions[..at].iter().find(|other| same(other)) {
+        if let Some(other) = before.iter().find(same) {
             findings.push(Finding::fault(
                 action.line,
                 format!(
                     "{} and {} of {} do not go together",
-                    other.kind.name(),
+                    other.name(),
                     action.kind.name(),
                     action.community
                 ),
             ));
+        }
+        if !before.contains(&action.kind) {
+            before.push(action.kind);
         }
     }
     let reset = document
@@ -255,7 +274,8 @@ pub(crate) fn check(document: &Document) -> Vec<Finding> {
     findings
 }
 
-fn check_community(document: &Document, community: &Community) -> Vec<Finding> {
+/// `kinds` is what actions do with it.
+fn check_community(community: &Community, kinds: &[ActionKind]) -> Vec<Finding> {
     let line = community.line;
     let get = |name: &str| value(&community.values, name);
     let mut findings = check_connection(line, get);
@@ -266,11 +286,6 @@ fn check_community(document: &Document, community: &Community) -> Vec<Finding> {
             community.host
         ));
     }
-    let actions = document.actions.iter();
-    let kinds: Vec<ActionKind> = actions
-        .filter(|action| action.community == community.id)
-        .map(|action| action.kind)
-        .collect();
     if get(NEW_HOST) == Some(&community.host) {
         fault("newHost is the host it has already".to_owned());
     }
@@ -318,10 +333,9 @@ fn check_community(document: &Document, community: &Community) -> Vec<Finding> {
     findings
 }
 
-fn check_action(document: &Document, action: &Action) -> Vec<Finding> {
+fn check_action(ids: &HashSet<&str>, action: &Action) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut communities = document.communities.iter();
-    if !communities.any(|community| community.id == action.community) {
+    if !ids.contains(action.community.as_str()) {
         findings.push(Finding::fault(
             action.line,
             format!(
@@ -353,7 +367,7 @@ mod tests {
     use super::super::values::Kind;
     use super::*;
     use ActionKind::{Add, Delete, Reset, Update};
-    use roxmltree::{Document as Xml, Node};
+    use roxmltree::Node;
 
     const TLS: Option<(&str, u16)> = Some(("tls-direct", 1533));
 

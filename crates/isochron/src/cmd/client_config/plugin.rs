@@ -8,6 +8,7 @@
 use super::plugin_rows::OF_HOST;
 pub(crate) use super::plugin_rows::{Group, ROUTE_ROWS, ROWS};
 use super::values::{Finding, Kind, Row, Values, check_connection};
+use std::collections::{HashMap, HashSet};
 
 /// The name under which installation packages hold it.
 pub(crate) const FILE_NAME: &str = "plugin_customization.ini";
@@ -206,9 +207,9 @@ fn kind_of(line: &Line) -> Option<&'static Kind> {
 /// What does not do what it says, and what is worth knowing.
 pub(crate) fn check(lines: &[Line]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (at, line) in lines.iter().enumerate() {
-        let name = |line: &Line| (line.group.clone(), line.key.clone());
-        if let Some(earlier) = lines[..at].iter().find(|other| name(other) == name(line)) {
+    let mut latest = HashMap::new();
+    for line in lines {
+        if let Some(earlier) = latest.insert((&line.group, &line.key), line) {
             findings.push(Finding::fault(
                 line.number,
                 format!(
@@ -249,8 +250,18 @@ pub(crate) fn check(lines: &[Line]) -> Vec<Finding> {
     findings
 }
 
+/// Whether the file holds a password, which is nothing for other users of the machine.
+pub(crate) fn has_password(lines: &[Line]) -> bool {
+    lines.iter().any(is_password)
+}
+
+/// The password at the proxy, that of an alternate route as well.
+fn is_password(line: &Line) -> bool {
+    line.key.ends_with("proxyPassword")
+}
+
 fn shown(line: &Line) -> &str {
-    if line.key == "proxyPassword" {
+    if is_password(line) {
         "•••"
     } else {
         &line.value
@@ -273,7 +284,7 @@ fn check_value(line: &Line) -> Option<Finding> {
             line.number,
             format!("write {}={value}", line.key),
         )),
-        Err(_) if line.key == "proxyPassword" => {
+        Err(_) if is_password(line) => {
             Some(Finding::fault(line.number, "proxyPassword cannot be used"))
         }
         Err(why) => Some(Finding::fault(line.number, format!("{}: {why}", line.key))),
@@ -291,29 +302,29 @@ fn check_routes(lines: &[Line]) -> Vec<Finding> {
             Some((line.number, id, key, line.value.as_str()))
         })
         .collect();
+    let mut values: HashMap<(&str, &str), &str> = HashMap::new();
+    for (_, id, key, value) in &parts {
+        values.entry((*id, *key)).or_insert(*value);
+    }
     let listed = lines.iter().find(|line| line.key == ROUTE_IDS);
     let listed: Vec<&str> = listed.map_or(Vec::new(), |line| {
         line.value.split(',').map(str::trim).collect()
     });
-    let mut seen: Vec<&str> = Vec::new();
+    let is_listed: HashSet<&str> = listed.iter().copied().collect();
+    let mut seen: HashSet<&str> = HashSet::new();
     for (line, id, ..) in &parts {
-        if seen.contains(id) {
+        if !seen.insert(id) {
             continue;
         }
-        seen.push(id);
-        if !listed.contains(id) {
+        if !is_listed.contains(id) {
             let text = format!("{id} does not stand in {ROUTE_IDS}, so it is not used");
             findings.push(Finding::fault(*line, text));
         }
-        let get = |name: &str| {
-            let found = parts
-                .iter()
-                .find(|(_, of, key, _)| of == id && *key == name);
-            found.map(|(.., value)| *value)
-        };
-        findings.extend(check_connection(*line, get));
+        findings.extend(check_connection(*line, |name| {
+            values.get(&(*id, name)).copied()
+        }));
     }
-    for id in listed.iter().filter(|id| !seen.contains(id)) {
+    for id in listed.iter().filter(|id| !seen.contains(*id)) {
         let text = format!("{id} stands in {ROUTE_IDS} but nothing says what it is");
         findings.push(Finding::fault(0, text));
     }
