@@ -557,6 +557,19 @@ fn time(seconds: i64) -> SystemTime {
     time.unwrap_or(UNIX_EPOCH)
 }
 
+/// Whole days until the end of a certificate; -1 from the first second after it, -2 a day later.
+#[must_use]
+pub fn days_left(not_after: SystemTime, now: SystemTime) -> i64 {
+    const DAY_SECONDS: i64 = 86_400;
+    let seconds = match not_after.duration_since(now) {
+        Ok(left) => i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+        Err(past) => -i64::try_from(past.duration().as_secs())
+            .unwrap_or(i64::MAX)
+            .max(1),
+    };
+    seconds.div_euclid(DAY_SECONDS)
+}
+
 /// The text with control characters replaced: it was written by whoever made the certificate or the store.
 pub(crate) fn printable(text: &str) -> String {
     let shown = text.chars().map(|c| if c.is_control() { '·' } else { c });
@@ -689,6 +702,24 @@ mod tests {
             assert!(shown.ends_with('…'), "{shown}");
         }
         assert_eq!(facts.common_name.as_deref(), Some(long.as_str()));
+    }
+
+    #[test]
+    fn days_are_whole_and_below_zero_from_the_end_on() {
+        let end = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        for (seconds_left, days) in [
+            (172_800, 2),
+            (172_799, 1),
+            (86_399, 0),
+            (0, 0),
+            (-1, -1),
+            (-86_400, -1),
+            (-86_401, -2),
+        ] {
+            let now = time(1_000_000_000 - seconds_left);
+            assert_eq!(days_left(end, now), days, "{seconds_left}");
+        }
+        assert_eq!(days_left(end, end + Duration::from_millis(1)), -1);
     }
 
     #[test]

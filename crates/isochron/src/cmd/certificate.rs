@@ -1,12 +1,10 @@
 //! What a certificate says, for people and for scripts.
 
 use anyhow::Context;
-use keys::facts::Facts;
+use keys::facts::{Facts, days_left};
 use rustls::pki_types::CertificateDer;
 use serde::Serialize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-const DAY: Duration = Duration::from_secs(86_400);
 
 /// A certificate as JSON shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,7 +20,7 @@ pub(super) struct CertificateRow {
     authority: bool,
     not_before: String,
     not_after: String,
-    /// Negative once it has expired.
+    /// Negative from the moment when it has expired.
     days_left: i64,
     sha256: String,
 }
@@ -40,7 +38,7 @@ impl CertificateRow {
             authority: facts.is_ca(),
             not_before: timestamp(facts.not_before),
             not_after: timestamp(facts.not_after),
-            days_left: days_left(facts, now),
+            days_left: days_left(facts.not_after, now),
             sha256: facts.fingerprint(),
         }
     }
@@ -126,19 +124,14 @@ fn validity(facts: &Facts, now: SystemTime) -> String {
 
 /// How long it is still good for.
 pub(super) fn days_text(facts: &Facts, now: SystemTime) -> String {
-    match days_left(facts, now) {
+    match days_left(facts.not_after, now) {
         _ if now < facts.not_before => "not yet valid".to_owned(),
-        days @ 0.. if now <= facts.not_after => format!("{days} {} left", plural(days, "day")),
-        days => format!("expired {} {} ago", -days, plural(-days, "day")),
-    }
-}
-
-/// Whole days until it expires, rounded down; negative afterwards.
-pub(super) fn days_left(facts: &Facts, now: SystemTime) -> i64 {
-    let days = |span: Duration| i64::try_from(span.as_secs() / DAY.as_secs()).unwrap_or(i64::MAX);
-    match facts.not_after.duration_since(now) {
-        Ok(left) => days(left),
-        Err(past) => -days(past.duration()),
+        days @ 0.. => format!("{days} {} left", plural(days, "day")),
+        -1 => "expired today".to_owned(),
+        days => {
+            let ago = -1 - days;
+            format!("expired {ago} {} ago", plural(ago, "day"))
+        }
     }
 }
 
@@ -227,6 +220,30 @@ mod tests {
             timestamp(UNIX_EPOCH - Duration::from_secs(1)),
             "1969-12-31T23:59:59Z"
         );
+    }
+
+    #[test]
+    fn how_long_it_is_good_is_said_to_the_end_and_after_it() {
+        let holder = keys::issue::Holder::new(&["a.example.com".to_owned()], None).unwrap();
+        let key = keys::issue::NewKey::EcP256.generate().unwrap();
+        let certificate = keys::issue::self_signed(&key, &holder, SystemTime::now(), 10).unwrap();
+        let facts = facts(&certificate).unwrap();
+        let (end, second) = (facts.not_after, Duration::from_secs(1));
+        let day = 86_400 * second;
+        for (now, text, days) in [
+            (facts.not_before - second, "not yet valid", None),
+            (end - 2 * day, "2 days left", Some(2)),
+            (end - day, "1 day left", Some(1)),
+            (end, "0 days left", Some(0)),
+            (end + second, "expired today", Some(-1)),
+            (end + day, "expired today", Some(-1)),
+            (end + day + second, "expired 1 day ago", Some(-2)),
+            (end + 3 * day, "expired 2 days ago", Some(-3)),
+        ] {
+            assert_eq!(days_text(&facts, now), text);
+            let row = CertificateRow::of(&facts, now);
+            assert!(days.is_none_or(|days| row.days_left == days), "{text}");
+        }
     }
 
     #[test]

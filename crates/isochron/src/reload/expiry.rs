@@ -1,14 +1,13 @@
 //! How long certificates are still good: a gauge for each scope, and a warning in time.
 
 use crate::secure::Certificate;
+use keys::facts::days_left;
 use metrics::{describe_gauge, gauge};
 use std::collections::{BTreeMap, HashMap};
 use std::time::SystemTime;
 
 /// Days before the end at which somebody is told, the last one first; -1 is the first day after it.
 const WARN_AT_DAYS: [i64; 4] = [-1, 1, 7, 30];
-
-const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 
 /// What has been told of which certificate.
 #[derive(Debug, Default)]
@@ -110,17 +109,6 @@ fn first_to_expire(
         *least = days.min(*least);
     }
     first
-}
-
-/// Whole days; -1 on the first day after the end.
-fn days_left(not_after: SystemTime, now: SystemTime) -> i64 {
-    let seconds = match not_after.duration_since(now) {
-        Ok(left) => i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-        Err(past) => -i64::try_from(past.duration().as_secs())
-            .unwrap_or(i64::MAX)
-            .max(1),
-    };
-    seconds.div_euclid(SECONDS_A_DAY)
 }
 
 #[cfg(test)]
