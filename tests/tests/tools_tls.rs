@@ -5,7 +5,8 @@
 use isochron_tests::Settings;
 use isochron_tests::desk::{Desk, OpensslServer};
 use isochron_tests::pki::{Order, Party, StoreFile, Validity, Workshop, keytool};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("temporary folders have plain names")
@@ -36,6 +37,35 @@ fn directories(desk: &Desk, ports: &[u16]) {
         "StCommunityConfig.xml",
         format!("<StCommunityConfig><LDAP>\n{connections}</LDAP></StCommunityConfig>\n"),
     );
+}
+
+/// Runs a command line that was printed, as somebody does who copies it into a shell.
+fn paste(desk: &Desk, line: &str) -> String {
+    let binary = PathBuf::from(desk.command("").get_program());
+    let folder = binary.parent().expect("the binary lies in a folder");
+    let output = Command::new("/bin/sh")
+        .args(["-c", line])
+        .env("PATH", folder)
+        .current_dir(desk.folder())
+        .output()
+        .expect("a shell starts");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(output.status.success(), "{line}: {said}");
+    said
+}
+
+/// The lines about one certificate of those that a command showed, with what stands above them.
+fn about<'a>(shown: &'a str, subject: &str) -> (&'a str, &'a str) {
+    let lines: Vec<&str> = shown.lines().collect();
+    let wanted = format!("  subject  {subject}");
+    let at = lines.iter().position(|line| *line == wanted);
+    let at = at.expect("the certificate is shown");
+    let fingerprint = lines
+        .iter()
+        .skip(at)
+        .find_map(|line| line.trim().strip_prefix("sha256   "));
+    (lines[at - 1], fingerprint.expect("a fingerprint"))
 }
 
 fn serve(party: &Party, more: &[&str]) -> OpensslServer {
@@ -329,7 +359,8 @@ fn from_an_unknown_directory_to_a_trusted_one() {
     let peer = format!("localhost:{}", server.port());
 
     let desk = desk(&Settings::new());
-    let stranger = trust(&desk, "t.p12", &other);
+    // A name that a shell would not take as it is.
+    let stranger = trust(&desk, "t's.p12", &other);
     configure(&desk, &Settings::new().trust_store("STLDAP", &stranger));
     directories(&desk, &[server.port()]);
 
@@ -349,10 +380,15 @@ fn from_an_unknown_directory_to_a_trusted_one() {
     let command = said
         .out
         .lines()
-        .find_map(|line| line.trim().strip_prefix("isochron "));
+        .map(str::trim)
+        .find(|line| line.starts_with("isochron "));
     let command = command.expect("the command to import").to_owned();
     assert!(
-        command.starts_with(&format!("truststore fetch {peer} --into ")),
+        command.starts_with(&format!("isochron truststore fetch {peer} --into '")),
+        "{command}"
+    );
+    assert!(
+        command.ends_with(" --config sametime.ini --data data"),
         "{command}"
     );
 
@@ -363,7 +399,7 @@ fn from_an_unknown_directory_to_a_trusted_one() {
     );
 
     // It is the authority that is taken in, and not what happens to be shown today.
-    let fetched = desk.output(&command);
+    let fetched = paste(&desk, &command);
     assert!(
         fetched.contains("trusts localhost") && fetched.contains("subject  CN=Test Root"),
         "{fetched}"
@@ -400,6 +436,60 @@ fn from_an_unknown_directory_to_a_trusted_one() {
         "{tried:?}"
     );
     assert!(tried.out.contains(&format!("{peer}: TLS")), "{tried:?}");
+}
+
+/// Whoever answers may send anybody's authority along. Only one that has signed the peer's certificate vouches for it.
+#[test]
+fn an_authority_that_has_not_signed_is_not_the_one_to_trust() {
+    let work = Workshop::new();
+    let root = work.root("Test Root", &Order::authority());
+    let middle = work.issue(&root, "Test Intermediate", &Order::authority());
+    let leaf = work.issue(&middle, "localhost", &Order::server(&["localhost"]));
+    let alone = work.self_signed("localhost", &Order::server(&["localhost"]));
+    // Another one, and one that only bears the name of the right one.
+    let foreign = work.root("Foreign Root", &Order::authority());
+    let namesake = work.root("Test Root", &Order::authority());
+    let pem = |party: &Party| std::fs::read_to_string(&party.certificate).expect("a certificate");
+    let together = |pems: &[&Party]| pems.iter().map(|party| pem(party)).collect::<String>();
+    for (own, chain, chosen, above) in [
+        (&leaf, vec![&middle, &root, &foreign], "CN=Test Root", 2),
+        (&leaf, vec![&foreign, &root, &middle], "CN=Test Root", 2),
+        (&leaf, vec![&middle, &namesake], "CN=Test Intermediate", 1),
+        (&leaf, vec![&root, &foreign], "CN=localhost", 0),
+        (&alone, vec![&foreign], "CN=localhost", 0),
+    ] {
+        let file = work.fresh("chain");
+        std::fs::write(&file, together(&chain)).expect("a file is written");
+        let server = serve(own, &["-cert_chain", text(&file)]);
+        let peer = format!("localhost:{}", server.port());
+        let desk = desk(&Settings::new());
+        let said = desk.run(&format!("tls probe {peer}"));
+        let fetched = desk.output(&format!("truststore fetch {peer}"));
+        for shown in [&said.out, &fetched] {
+            assert_eq!(shown.matches("issued by\n").count(), above, "{shown}");
+            let besides = shown.matches("also sends\n").count();
+            assert_eq!(above + besides, chain.len(), "{shown}");
+        }
+        let (_, fingerprint) = about(&said.out, chosen);
+        let command = format!("--fingerprint {fingerprint} --config sametime.ini --data data");
+        assert!(said.out.contains(&command), "{chosen}: {}", said.out);
+        if said.out.contains("CN=Foreign Root") {
+            assert_eq!(about(&said.out, "CN=Foreign Root").0, "also sends");
+        }
+        let json = desk.run(&format!("tls probe {peer} --json")).out;
+        assert!(json.contains(&command), "{json}");
+
+        // Who is asked whether to trust is asked about the same one.
+        let into = format!("truststore fetch {peer} --into t.p12 --password-file pw");
+        let refusal = desk.refusal(&into);
+        assert!(
+            refusal.contains(&format!("--fingerprint {fingerprint}")),
+            "{refusal}"
+        );
+        let trusted = desk.output(&format!("{into} --yes"));
+        let told = trusted.split("trusts localhost").nth(1).unwrap_or_default();
+        assert_eq!(about(told, chosen).1, fingerprint, "{trusted}");
+    }
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub(crate) fn dispatch(command: Admin, global: &Global) -> ExitCode {
             }
             Admin::Tls(command) => {
                 let data = data()?;
-                tls::run(command, &self::settings(global, &data)?, &data)
+                tls::run(command, global, &self::settings(global, &data)?, &data)
             }
             Admin::ClientConfig(command) => client_config::run(command, settings),
             Admin::Version => print(concat!("isochron ", env!("CARGO_PKG_VERSION"), "\n")),

@@ -6,9 +6,9 @@ mod scope;
 mod show;
 mod test;
 
-pub(super) use peer::{Peer, candidate};
+pub(super) use peer::{Peer, candidate, shown};
 
-use crate::cli::{Target, Tls};
+use crate::cli::{Global, Target, Tls};
 use crate::datadir::DataDir;
 use config::{Config, Scope, TlsSettings};
 use net::probe::Trouble;
@@ -19,7 +19,12 @@ use std::time::SystemTime;
 /// The scopes of connections and messages; the global one only fills their gaps.
 const USED: [Scope; 4] = [Scope::Mux, Scope::Server, Scope::Ldap, Scope::Saml];
 
-pub(super) fn run(command: Tls, config: &Config, data: &DataDir) -> anyhow::Result<()> {
+pub(super) fn run(
+    command: Tls,
+    global: &Global,
+    config: &Config,
+    data: &DataDir,
+) -> anyhow::Result<()> {
     let now = SystemTime::now();
     let load = |scope| Loaded::new(config, scope, data.path(), now);
     match command {
@@ -45,7 +50,7 @@ pub(super) fn run(command: Tls, config: &Config, data: &DataDir) -> anyhow::Resu
         Tls::Probe { peer, scope, form } => {
             let peer = Peer::parse(&peer)?;
             let loaded = load(scope.into());
-            block_on(probe::run(&peer, scope, &loaded, form.json, now))?
+            block_on(probe::run(&peer, scope, &loaded, global, form.json, now))?
         }
     }
 }

@@ -205,6 +205,42 @@ impl<'a> Pool<'a> {
     }
 }
 
+/// The places of a peer's own certificate, the first that it sent, and of its issuers among the others, each the
+/// issuer of the one before by its name and by the signature that its key has made. The walk ends at a root and at the
+/// first gap; what is not on it has nothing to do with the peer, whatever it is called. Dates are not looked at.
+///
+/// Empty if nothing was sent.
+#[must_use]
+pub fn proved_path(sent: &[CertificateDer<'_>]) -> Vec<usize> {
+    let parsed: Vec<Option<X509Certificate<'_>>> = sent
+        .iter()
+        .map(|one| Some(X509Certificate::from_der(one).ok()?.1))
+        .collect();
+    let next = |path: &[usize]| {
+        let last = *path.last()?;
+        let (bytes, certificate) = (sent.get(last)?, parsed.get(last)?.as_ref()?);
+        let name = certificate.issuer().as_raw();
+        if certificate.subject().as_raw() == name {
+            return None;
+        }
+        let namesakes = parsed.iter().enumerate().filter_map(|(at, one)| {
+            let one = one.as_ref()?;
+            (one.subject().as_raw() == name && !path.contains(&at)).then_some((at, one))
+        });
+        let mut tried = namesakes.take(NAMESAKES_MAX);
+        tried
+            .find(|(_, one)| is_signed_by(bytes, one))
+            .map(|(at, _)| at)
+    };
+    let mut path: Vec<usize> = (0..sent.len()).take(1).collect();
+    while path.len() < CHAIN_MAX
+        && let Some(at) = next(&path)
+    {
+        path.push(at);
+    }
+    path
+}
+
 fn key_name(key: &SubjectPublicKeyInfo<'_>) -> KeyName {
     (
         key.algorithm.algorithm.as_bytes().to_vec(),

@@ -17,6 +17,7 @@ mod pkcs12_write;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+pub use chain::proved_path;
 pub use pem_file::{certificates, open_pem_pair};
 pub use pkcs12_write::{WriteError, write_pkcs12};
 

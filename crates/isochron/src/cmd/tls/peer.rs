@@ -1,11 +1,13 @@
 //! Another server: where it is, and which of its certificates to trust.
 
+use crate::cmd::certificate::{self, aligned, facts};
 use anyhow::{Context, bail};
 use keys::facts::Facts;
+use keys::store;
 use rustls::pki_types::CertificateDer;
 use std::fmt;
 use std::net::Ipv6Addr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::net::TcpStream;
 
 /// A server that is there answers sooner; one that a firewall hides does not answer at all.
@@ -70,15 +72,42 @@ impl Peer {
     }
 }
 
-/// Which certificate of a chain to trust, the place and what it says: the highest authority that was sent, because
-/// it lasts longest; without one, the server's own.
+/// Which of the certificates that a peer sent to trust, the place and what it says: the highest authority above the
+/// peer's own, because it lasts longest; without one, the peer's own. One that has not signed what is below it is never
+/// the one, because anybody may send it.
 pub(in crate::cmd) fn candidate(
-    chain: &[CertificateDer<'static>],
+    sent: &[CertificateDer<'static>],
 ) -> anyhow::Result<(usize, Facts)> {
-    let facts = chain.iter().map(Facts::of).collect::<Result<Vec<_>, _>>()?;
-    let at = facts.iter().rposition(|facts| facts.is_ca()).unwrap_or(0);
-    let found = facts.into_iter().nth(at);
-    Ok((at, found.context("the server showed no certificate")?))
+    let mut found = None;
+    for at in store::proved_path(sent) {
+        let facts = facts(sent.get(at).context("a certificate is gone")?)?;
+        // What is no authority vouches for nothing, although its key may have signed.
+        if found.is_some() && !facts.is_ca() {
+            break;
+        }
+        found = Some((at, facts));
+    }
+    found.context("the server showed no certificate")
+}
+
+/// The certificates that a peer sent: its own, those that have signed it, and then what was sent besides.
+pub(in crate::cmd) fn shown(
+    sent: &[CertificateDer<'static>],
+    now: SystemTime,
+) -> anyhow::Result<String> {
+    let path = store::proved_path(sent);
+    let besides = (0..sent.len()).filter(|at| !path.contains(at));
+    let above = path.iter().enumerate().map(|(number, at)| match number {
+        0 => ("", *at),
+        _ => ("issued by\n", *at),
+    });
+    let mut text = String::new();
+    for (how, at) in above.chain(besides.map(|at| ("also sends\n", at))) {
+        let certificate = sent.get(at).context("a certificate is gone")?;
+        text += how;
+        text += &aligned(2, &certificate::lines(&facts(certificate)?, now));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! `isochron tls probe`: what another server offers, and whether a scope would accept it.
 
-use super::peer::{Peer, candidate};
+use super::peer::{self, Peer, candidate};
 use super::scope::Loaded;
 use super::show::fault_text;
 use super::{unsaid, why};
-use crate::cli::ScopeName;
+use crate::cli::{Global, ScopeName};
 use crate::cmd::certificate::{self, CertificateRow, aligned, facts};
 use crate::cmd::{print, print_json};
 use anyhow::bail;
@@ -16,6 +16,7 @@ use net::probe::{self, Trouble};
 use net::tls::Reason;
 use rustls::pki_types::CertificateDer;
 use serde::Serialize;
+use std::path::Path;
 use std::time::SystemTime;
 
 /// What was seen, as JSON shows it.
@@ -48,6 +49,7 @@ pub(super) async fn run(
     peer: &Peer,
     scope: ScopeName,
     loaded: &Loaded<'_>,
+    global: &Global,
     json: bool,
     now: SystemTime,
 ) -> anyhow::Result<()> {
@@ -61,7 +63,8 @@ pub(super) async fn run(
         peer.connect().await.map_err(std::io::Error::other)
     })
     .await;
-    let verdict = judge(peer, scope, loaded, &seen.chain, now).await?;
+    let command = command(peer, scope, loaded.settings, global, &seen.chain)?;
+    let verdict = judge(peer, loaded, command, now).await?;
     let offers = offers.into_iter().map(|offer| OfferRow {
         version: certificate::version_text(offer),
         suite: offer.suite_name(),
@@ -114,13 +117,8 @@ fn shown(
         .iter()
         .map(|offer| (offer.version, format!("{}, {}", offer.suite, offer.group)));
     text += &aligned(2, &lines.collect::<Vec<_>>());
-    for (number, certificate) in chain.iter().enumerate() {
-        text += match number {
-            0 => "and shows\n",
-            _ => "issued by\n",
-        };
-        text += &aligned(2, &certificate::lines(&facts(certificate)?, now));
-    }
+    text += "and shows\n";
+    text += &peer::shown(chain, now)?;
     Ok(text)
 }
 
@@ -132,11 +130,11 @@ struct Verdict {
     command: Option<String>,
 }
 
+/// `command` is the one that mends a missing trust.
 async fn judge(
     peer: &Peer,
-    scope: ScopeName,
     loaded: &Loaded<'_>,
-    chain: &[CertificateDer<'static>],
+    command: Option<String>,
     now: SystemTime,
 ) -> anyhow::Result<Verdict> {
     let settings = loaded.settings;
@@ -148,7 +146,7 @@ async fn judge(
     if settings.trust_store.is_none() {
         let names = settings.scope.names("TLS_TRUST_STORE_FILE").join(" or ");
         let problem = format!("it trusts nobody, because no trust store is named ({names})");
-        return Ok(refused(problem, command(peer, scope, settings, chain)?));
+        return Ok(refused(problem, command));
     }
     let material: Material = match keys::load(settings, Role::Client, now) {
         Ok(material) => material,
@@ -182,33 +180,71 @@ async fn judge(
     let importable = [Why::Untrusted, Why::WrongSigner, Why::Unreadable].map(Reason::Certificate);
     let can_import =
         matches!(trouble, Trouble::Tls(failure) if importable.contains(&failure.reason));
-    let command = match can_import {
-        true => command(peer, scope, settings, chain)?,
-        false => None,
-    };
-    Ok(refused(problem, command))
+    Ok(refused(problem, command.filter(|_| can_import)))
 }
 
-/// The command that puts the certificate to trust into the scope's trust store; a new one if there is none yet.
+/// The command that puts the certificate to trust into the scope's trust store; a new one if there is none yet. It can
+/// be given to a shell as it is, and works with the same settings.
 fn command(
     peer: &Peer,
     scope: ScopeName,
     settings: &TlsSettings,
+    global: &Global,
     chain: &[CertificateDer<'static>],
 ) -> anyhow::Result<Option<String>> {
     if chain.is_empty() {
         return Ok(None);
     }
     let (_, facts) = candidate(chain)?;
-    let fingerprint = facts.fingerprint();
     let word = Scope::from(scope).word();
-    Ok(Some(match &settings.trust_store {
-        Some(store) => format!(
-            "isochron truststore fetch {peer} --into {} --scope {word} --fingerprint {fingerprint}",
-            path_of(&store.file).display()
-        ),
-        None => format!(
-            "isochron truststore fetch {peer} --into {word}-trust.p12 --fingerprint {fingerprint}"
-        ),
-    }))
+    let mut words = ["isochron", "truststore", "fetch"]
+        .map(str::to_owned)
+        .to_vec();
+    words.push(peer.to_string());
+    let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
+    let text = |path: &Path| path.display().to_string();
+    match &settings.trust_store {
+        Some(store) => {
+            option("--into", text(&path_of(&store.file)));
+            option("--scope", word.to_owned());
+        }
+        None => option("--into", format!("{word}-trust.p12")),
+    }
+    option("--fingerprint", facts.fingerprint());
+    if let Some(config) = &global.config {
+        option("--config", text(config));
+    }
+    if let Some(data) = &global.data {
+        option("--data", text(data));
+    }
+    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    Ok(Some(words.join(" ")))
+}
+
+/// A word as a shell takes it for itself.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,+@%=".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_takes_a_quoted_word_for_itself() {
+        for (word, expected) in [
+            ("/etc/isochron/trust-1.p12", "/etc/isochron/trust-1.p12"),
+            ("[::1]:636", "'[::1]:636'"),
+            ("my store.p12", "'my store.p12'"),
+            ("it's", r"'it'\''s'"),
+            ("$(reboot)", "'$(reboot)'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(word), expected);
+        }
+    }
 }

@@ -2,9 +2,9 @@
 
 use super::{place, trust};
 use crate::cli::Fetch;
-use crate::cmd::certificate::{self, CertificateRow, aligned, facts};
+use crate::cmd::certificate::{CertificateRow, facts};
 use crate::cmd::stores::Settings;
-use crate::cmd::tls::{Peer, block_on, candidate};
+use crate::cmd::tls::{Peer, block_on, candidate, shown};
 use crate::cmd::{print, print_json};
 use anyhow::{Context, bail};
 use keys::facts::Facts;
@@ -32,7 +32,7 @@ pub(super) fn run(command: &Fetch, settings: Settings<'_>, now: SystemTime) -> a
             .map(|one| Ok(CertificateRow::of(&facts(one)?, now)));
         print_json(&rows.collect::<anyhow::Result<Vec<_>>>()?)?;
     } else {
-        print(&shown(&peer, &chain, now)?)?;
+        print(&format!("{peer} shows\n{}", shown(&chain, now)?))?;
     }
     let Some(into) = &command.into else {
         return Ok(());
@@ -51,21 +51,6 @@ pub(super) fn run(command: &Fetch, settings: Settings<'_>, now: SystemTime) -> a
     } else {
         print(&said)
     }
-}
-
-fn shown(
-    peer: &Peer,
-    chain: &[CertificateDer<'static>],
-    now: SystemTime,
-) -> anyhow::Result<String> {
-    let mut text = format!("{peer} shows\n");
-    for (number, one) in chain.iter().enumerate() {
-        if number > 0 {
-            text += "and sends with it\n";
-        }
-        text += &aligned(2, &certificate::lines(&facts(one)?, now));
-    }
-    Ok(text)
 }
 
 /// The certificate to trust, and where in the chain it is.

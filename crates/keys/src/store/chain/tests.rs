@@ -165,3 +165,31 @@ fn what_no_real_store_holds_is_counted() {
         "it holds more than 10000 entries, so it was not made for a server"
     );
 }
+
+/// What a peer sends proves nothing by being sent.
+#[test]
+fn only_what_has_signed_is_above_a_certificate_that_was_sent() {
+    let (root_key, middle_key, foreign_key, own) = (key(), key(), key(), key());
+    let root = certificate("root", &root_key, None, 100);
+    let middle = certificate("middle", &middle_key, Some(("root", &root_key)), 100);
+    let leaf = certificate("leaf", &own, Some(("middle", &middle_key)), 10);
+    let foreign = certificate("foreign", &foreign_key, None, 100);
+    let namesake = certificate("root", &foreign_key, None, 1000);
+    let unreadable = CertificateDer::from(vec![0x30, 0]);
+    let itself = certificate("root", &own, None, 10);
+    for (sent, expected) in [
+        (vec![], vec![]),
+        (vec![&leaf], vec![0]),
+        (vec![&leaf, &middle, &root], vec![0, 1, 2]),
+        (vec![&leaf, &foreign, &root, &middle], vec![0, 3, 2]),
+        (vec![&leaf, &middle, &namesake, &root], vec![0, 1, 3]),
+        (vec![&leaf, &middle, &namesake], vec![0, 1]),
+        (vec![&leaf, &root, &foreign], vec![0]),
+        (vec![&leaf, &unreadable, &middle], vec![0, 2]),
+        (vec![&unreadable, &root], vec![0]),
+        (vec![&itself, &root], vec![0]),
+    ] {
+        let sent: Vec<CertificateDer<'static>> = sent.into_iter().cloned().collect();
+        assert_eq!(proved_path(&sent), expected);
+    }
+}
