@@ -321,6 +321,77 @@ fn from_a_new_key_over_the_authority_to_a_store_with_its_chain() {
 }
 
 #[test]
+fn an_export_replaces_a_file_whole_and_never_the_store() {
+    let desk = desk();
+    let _ = desk.output("keystore create k.p12 --alias mux --host a --password-file pw");
+    let _ = desk.output("keystore create other.p12 --alias mux --host b --password-file pw");
+    let read = |file: &str| std::fs::read(desk.path(file)).expect("the file is there");
+    let link = |to: &str, name: &str| {
+        std::os::unix::fs::symlink(to, desk.path(name)).expect("a link is made");
+    };
+    let store = read("k.p12");
+    link("k.p12", "link.p12");
+    for from in ["k.p12", "link.p12"] {
+        for out in ["k.p12", "./k.p12", "link.p12"] {
+            for what in [
+                "export --key",
+                "export --chain",
+                "export --certificate",
+                "csr",
+            ] {
+                let (command, options) = what.split_once(' ').unwrap_or((what, ""));
+                let refusal = desk.refusal(&format!(
+                    "keystore {command} {from} {options} --out {out} --force --password-file pw"
+                ));
+                assert!(refusal.contains("the store itself"), "{refusal}");
+                assert!(read("k.p12") == store, "{what} {from} --out {out}");
+            }
+        }
+    }
+
+    // What is replaced may have been for everybody, and a link stays one.
+    desk.write("old.key", "an old key\n");
+    let everybody = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(desk.path("old.key"), everybody).expect("the mode is changed");
+    link("old.key", "link.key");
+    let line = "keystore export k.p12 --key --out link.key --password-file";
+    let refusal = desk.refusal(&format!("{line} pw"));
+    assert!(refusal.contains("--force"), "{refusal}");
+    desk.write("wrong", "not the password\n");
+    let _ = desk.refusal(&format!("{line} wrong --force"));
+    assert_eq!(read("old.key"), b"an old key\n");
+    let _ = desk.output(&format!("{line} pw --force"));
+    assert!(desk.path("link.key").is_symlink());
+    assert!(String::from_utf8_lossy(&read("old.key")).contains("BEGIN PRIVATE KEY"));
+    assert_eq!(mode(&desk.path("old.key")), 0o600);
+
+    // Another store is a file like others.
+    let _ = desk.output("keystore export k.p12 --key --out other.p12 --force --password-file pw");
+    assert!(String::from_utf8_lossy(&read("other.p12")).contains("BEGIN PRIVATE KEY"));
+}
+
+/// As `openssl` reads a password file, and as the server does.
+#[test]
+fn the_password_of_a_file_is_its_first_line() {
+    let desk = desk();
+    desk.write("pw", format!("{PASSWORD}\nof another store\n"));
+    let _ = desk.output("keystore create k.p12 --alias mux --host a --password-file pw");
+    let (pem, _) = openssl_pkcs12(&desk, "k.p12");
+    assert!(pem.contains("BEGIN PRIVATE KEY"));
+    assert!(keytool_list(&desk, "k.p12").contains("Alias name: mux"));
+    desk.write(
+        "sametime.ini",
+        "[Config]\nSTMUX_TLS_KEY_STORE_FILE=k.p12\nSTMUX_TLS_KEY_STORE_PASSWORD_FILE=pw\n",
+    );
+    for line in ["keystore list --scope mux", "tls test mux"] {
+        let said = desk.run(line);
+        assert!(said.success, "{line}: {said:?}");
+    }
+    let shown = desk.output("tls show --scope mux");
+    assert!(shown.contains("pw has more than one line"), "{shown}");
+}
+
+#[test]
 fn a_chain_with_a_missing_link_is_told() {
     let desk = desk();
     let work = Workshop::new();

@@ -32,6 +32,15 @@ fn encode(tag: &str, bytes: &[u8]) -> String {
     encode_config(&Pem::new(tag, bytes), config)
 }
 
+/// Writes a file with a key in it: whole or not at all, and readable by its owner only, whatever mode a file that is
+/// replaced has had.
+///
+/// # Errors
+/// What the system says; then an old file is as it was.
+pub fn write_key(path: &Path, content: &[u8]) -> io::Result<()> {
+    files::write(path, content, Mode::Always(0o600))
+}
+
 /// Writes a file that everybody may read: whole or not at all. A file that is replaced keeps its owner and mode.
 ///
 /// # Errors

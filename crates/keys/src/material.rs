@@ -18,7 +18,7 @@ use rustls::pki_types::CertificateDer;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-pub use opened::{PASSWORD_BYTES_MAX, password_of};
+pub use opened::{FirstLine, PASSWORD_BYTES_MAX, first_line, password_of};
 
 /// The keys and certificates of a scope, loaded and checked.
 #[derive(Debug)]

@@ -5,8 +5,7 @@ use super::stores::{self, Place, Settings, StoreFile, Which, note};
 use super::{password, print};
 use crate::cli::{Export, Import, KeyName, Keystore, Names, NewKey, StorePassword};
 use anyhow::{Context, anyhow, bail};
-use keys::export::{certificates_pem, key_pem, write_public};
-use keys::files;
+use keys::export::{certificates_pem, key_pem, write_key, write_public};
 use keys::issue::{self, Holder};
 use keys::store::{self, Content, Entry, Store, edit};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -42,10 +41,11 @@ pub(super) fn run(command: Keystore, settings: Settings<'_>) -> anyhow::Result<(
             force,
             password,
         } => {
-            let file = place(&file, &password, settings).open()?;
-            let (key, chain) = content(file.key(alias.as_deref())?)?;
+            refuse_out(out.as_deref(), &file, force)?;
+            let store = place(&file, &password, settings).open()?;
+            let (key, chain) = content(store.key(alias.as_deref())?)?;
             let request = request(key, chain.first(), &names)?;
-            write_or_print(&request, out.as_deref(), force)
+            write_or_print(&request, out.as_deref())
         }
         Keystore::Import(command) => import(&command, settings, now),
         Keystore::Export(command) => export(&command, settings),
@@ -331,20 +331,15 @@ fn put(file: &mut StoreFile, entry: Entry, force: bool) -> anyhow::Result<()> {
 }
 
 fn export(command: &Export, settings: Settings<'_>) -> anyhow::Result<()> {
+    let out = command.out.as_deref();
+    refuse_out(out, &command.file, command.force)?;
     let file = place(&command.file, &command.password, settings).open()?;
     let entry = file.key(command.alias.as_deref())?;
     let (key, chain) = content(entry)?;
-    let out = command.out.as_deref();
     if command.key {
         // clap asks for it: a key is not for a terminal.
         let out = out.context("give --out, the file for the key")?;
-        refuse_present(out, command.force)?;
-        // A file that others may read would stay one.
-        if command.force && out.exists() {
-            std::fs::remove_file(out)
-                .with_context(|| format!("{} cannot be replaced", out.display()))?;
-        }
-        files::write_secret(out, key_pem(key).as_bytes())
+        write_key(out, key_pem(key).as_bytes())
             .with_context(|| format!("{} cannot be written", out.display()))?;
         return print(&format!(
             "{}: the key {}, not encrypted; keep it for its owner only\n",
@@ -364,21 +359,34 @@ fn export(command: &Export, settings: Settings<'_>) -> anyhow::Result<()> {
             entry.alias
         );
     }
-    write_or_print(&certificates_pem(own), out, command.force)
+    write_or_print(&certificates_pem(own), out)
 }
 
-fn refuse_present(out: &Path, force: bool) -> anyhow::Result<()> {
-    if !force && out.exists() {
+/// Refuses to replace a file unless that is wanted, and the store itself in any case: its keys may be nowhere else.
+fn refuse_out(out: Option<&Path>, store: &Path, force: bool) -> anyhow::Result<()> {
+    let Some(out) = out.filter(|out| out.exists()) else {
+        return Ok(());
+    };
+    let is_store = match (out.canonicalize(), store.canonicalize()) {
+        (Ok(out), Ok(store)) => out == store,
+        _ => false,
+    };
+    if is_store {
+        bail!(
+            "{} is the store itself; give --out another file",
+            out.display()
+        );
+    }
+    if !force {
         bail!("{} is there already; --force replaces it", out.display());
     }
     Ok(())
 }
 
-fn write_or_print(text: &str, out: Option<&Path>, force: bool) -> anyhow::Result<()> {
+fn write_or_print(text: &str, out: Option<&Path>) -> anyhow::Result<()> {
     let Some(out) = out else {
         return print(text);
     };
-    refuse_present(out, force)?;
     write_public(out, text.as_bytes())
         .with_context(|| format!("{} cannot be written", out.display()))?;
     print(&format!("wrote {}\n", out.display()))

@@ -3,14 +3,12 @@
 use crate::cli::PasswordSource;
 use anyhow::{Context, bail};
 use identity::HashedPassword;
+use keys::material::first_line;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::fs::File;
-use std::io::{self, BufRead, IsTerminal, Read, Stdin};
+use std::io::{self, BufRead, IsTerminal, Stdin};
 use std::path::Path;
 use zeroize::Zeroizing;
-
-/// More than any password has; a wrong file is not read whole.
-const PASSWORD_BYTES_MAX: u64 = 64 * 1024;
 
 /// Asks for a password, twice on a terminal, and gives its hash.
 ///
@@ -50,20 +48,15 @@ pub(super) fn present(from_stdin: bool, question: &str) -> anyhow::Result<Zeroiz
     ask_hidden(&stdin, question)
 }
 
-/// The first line of a file.
+/// The first line of a file, as the server takes it from the file that a setting names.
 ///
 /// # Errors
-/// When it cannot be read or is no text.
+/// When it cannot be read, is no text, or too long for one.
 pub(super) fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     let refused = || format!("the password cannot be read from {}", path.display());
-    let mut text = Zeroizing::new(String::new());
+    // Opened as it comes: here a pipe does as well.
     let file = File::open(path).with_context(refused)?;
-    file.take(PASSWORD_BYTES_MAX)
-        .read_to_string(&mut text)
-        .with_context(refused)?;
-    let end = text.find(['\n', '\r']).unwrap_or(text.len());
-    text.truncate(end);
-    Ok(text)
+    Ok(first_line(file).with_context(refused)?.text)
 }
 
 /// A line without its end.

@@ -1,11 +1,12 @@
 //! A store of the settings, opened, whatever its password comes from.
 
 use super::path_of;
-use crate::files::{self, STORE_BYTES_MAX};
+use crate::files::{self, FileError, STORE_BYTES_MAX};
 use crate::stash;
 use crate::store::{self, Format, OpenError, Store};
 use aws_lc_rs::digest;
 use config::{Fault, Note, Scoped, Secret, StoreSettings, StoreType};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use zeroize::Zeroizing;
@@ -142,17 +143,22 @@ fn password<'a>(
     }
     if let Some(file) = &settings.password_file {
         let path = path_of(file);
-        let expected = "a file with the password and nothing else, in UTF-8";
+        let expected = "a file with the password in its first line, in UTF-8";
         let fault = |problem: String| file.fault(format!("{} {problem}", path.display()), expected);
         let content =
             files::read(&path, PASSWORD_BYTES_MAX).map_err(|error| fault(error.to_string()))?;
         note_if_shared(file, &path, content.is_shared, notes);
         let bytes = Zeroizing::new(content.bytes);
-        let text = std::str::from_utf8(&bytes).map_err(|_| fault("is not text".to_owned()))?;
-        let text = text.strip_suffix('\n').unwrap_or(text);
-        let text = text.strip_suffix('\r').unwrap_or(text);
+        let first =
+            first_line(&bytes[..]).map_err(|error| fault(FileError::Io(error).to_string()))?;
+        if first.is_followed {
+            notes.push(file.note(format!(
+                "{} has more than one line; the password is the first one",
+                path.display()
+            )));
+        }
         return Ok(Some(Password {
-            text: Zeroizing::new(text.to_owned()),
+            text: first.text,
             source: Source::File(file),
         }));
     }
@@ -172,6 +178,38 @@ fn password<'a>(
         }));
     }
     Ok(None)
+}
+
+/// What a password file says.
+pub struct FirstLine {
+    /// The first line without its end: the password.
+    pub text: Zeroizing<String>,
+    /// Something that is not blank comes after it.
+    pub is_followed: bool,
+}
+
+/// Reads the password from the content of a password file: its first line, as OpenSSL takes it.
+///
+/// # Errors
+/// What the system says; content that is longer than [`PASSWORD_BYTES_MAX`] or not UTF-8.
+pub fn first_line(content: impl Read) -> io::Result<FirstLine> {
+    let invalid = |problem: String| io::Error::new(io::ErrorKind::InvalidData, problem);
+    // As large as it gets, so that no part of it stays behind where it grew.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(2 * PASSWORD_BYTES_MAX as usize));
+    content
+        .take(PASSWORD_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > PASSWORD_BYTES_MAX {
+        return Err(invalid(format!(
+            "it has more than the {PASSWORD_BYTES_MAX} bytes that a password file may have"
+        )));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| invalid("it is not text".to_owned()))?;
+    let (line, rest) = text.split_once('\n').unwrap_or((text, ""));
+    Ok(FirstLine {
+        text: Zeroizing::new(line.strip_suffix('\r').unwrap_or(line).to_owned()),
+        is_followed: !rest.trim().is_empty(),
+    })
 }
 
 /// The password of a store, wherever the settings have it: for the commands that change stores.
@@ -288,6 +326,30 @@ fn key_password_name(settings: &StoreSettings) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_password_of_a_file_is_its_first_line() {
+        for (content, password, is_followed) in [
+            ("secret", "secret", false),
+            ("secret\n", "secret", false),
+            ("secret\r\n", "secret", false),
+            (" se cret \n\n \r\n", " se cret ", false),
+            ("secret\nof another store\n", "secret", true),
+            ("\nsecret\n", "", true),
+            ("", "", false),
+        ] {
+            let first = first_line(content.as_bytes()).unwrap();
+            assert_eq!(*first.text, password, "{content:?}");
+            assert_eq!(first.is_followed, is_followed, "{content:?}");
+        }
+        for (content, problem) in [
+            (vec![0xff, 0xfe], "not text"),
+            (vec![b'x'; PASSWORD_BYTES_MAX as usize + 1], "4096 bytes"),
+        ] {
+            let error = first_line(&content[..]).err().unwrap();
+            assert!(error.to_string().contains(problem), "{error}");
+        }
+    }
 
     #[test]
     fn a_store_is_opened_once_for_each_password() {

@@ -237,16 +237,24 @@ fn the_password_may_come_from_a_file_or_a_stash() {
         PASSWORD.to_owned(),
         format!("{PASSWORD}\n"),
         format!("{PASSWORD}\r\n"),
+        format!("{PASSWORD}\n\n"),
     ] {
         let path = folder.write("password", content);
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
         let material = load(&folder, Scope::Mux, from_file).unwrap();
         assert_eq!(notes(&material), [""; 0]);
     }
+    // Of several lines it is the first one, as OpenSSL has it.
+    folder.write("password", format!("{PASSWORD}\nof another store\n"));
+    let material = load(&folder, Scope::Mux, from_file).unwrap();
+    assert!(
+        notes(&material)[0].contains("password has more than one line"),
+        "{material:?}"
+    );
     let files = keys::files(&settings(&folder, Scope::Mux, from_file));
     assert_eq!(files, [folder.path("mux.p12"), folder.path("password")]);
     for (content, cause) in [
-        (format!("{PASSWORD}\n\n").into_bytes(), "does not open"),
+        (format!("\n{PASSWORD}\n").into_bytes(), "does not open"),
         (vec![0xff, 0xfe], "is not text"),
         (vec![b'x'; 100_000], "100000 bytes"),
     ] {
