@@ -106,8 +106,7 @@ pub(crate) const KEY_STORE: StoreRows = StoreRows {
             "TLS_KEY_STORE_PASSWORD_FILE",
             &Scope::ALL,
             None,
-            "File whose content is the password of the key store, as container secrets are mounted; one newline at \
-             its end is not part of it.",
+            "File whose first line is the password of the key store, as container secrets are mounted.",
             "our own, after tls-scopes.md 14",
         ),
         kind: PATH,
@@ -175,7 +174,7 @@ pub(crate) const TRUST_STORE: StoreRows = StoreRows {
             "TLS_TRUST_STORE_PASSWORD_FILE",
             &Scope::ALL,
             None,
-            "File whose content is the password of the trust store; one newline at its end is not part of it.",
+            "File whose first line is the password of the trust store.",
             "our own, after tls-scopes.md 14",
         ),
         kind: PATH,
